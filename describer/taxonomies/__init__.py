@@ -1,0 +1,1 @@
+"""YAML label sets, one file a dataset; read by describer.taxonomy."""

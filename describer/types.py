@@ -1,0 +1,258 @@
+"""The values everything speaks in: frozen, validated when made, serialisable.
+
+Coordinates are pixels of the original frame (after EXIF rotation), x right, y down; boxes are
+half-open ``(x0, y0, x1, y1)``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from describer.errors import RecordError
+
+SCHEMA_VERSION = 1
+
+Kind = Literal["instrument", "anatomy", "pathology", "other"]
+KINDS: tuple[str, ...] = get_args(Kind)
+
+Predicate = Literal["touches", "overlaps", "inside", "left of", "above", "nearer than", "acts on"]
+PREDICATES: tuple[str, ...] = get_args(Predicate)
+
+PLACES: tuple[str, ...] = (
+    "upper left", "upper center", "upper right",
+    "center left", "center", "center right",
+    "lower left", "lower center", "lower right",
+)  # fmt: skip
+
+Box = tuple[int, int, int, int]
+
+
+def _require(ok: bool, what: str) -> None:
+    if not ok:
+        raise RecordError(what)
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """A binary mask as COCO compressed run lengths (column-major), ``size_hw`` = (height, width)."""
+
+    size_hw: tuple[int, int]
+    counts: str
+
+    def __post_init__(self) -> None:
+        height, width = self.size_hw
+        _require(height > 0 and width > 0, f"mask size must be positive (height, width), got {self.size_hw}")
+
+    @classmethod
+    def from_array(cls, array: np.ndarray) -> Mask:
+        """Encode a ``(H, W)`` bool array."""
+        _require(array.ndim == 2, f"a mask must have shape (H, W), got {array.shape}")
+        encoded = coco_mask.encode(np.asfortranarray(array, dtype=np.uint8))
+        return cls((int(array.shape[0]), int(array.shape[1])), encoded["counts"].decode("ascii"))
+
+    def to_rle(self) -> dict[str, Any]:
+        """The COCO dict pycocotools reads: ``{"size": [H, W], "counts": bytes}``."""
+        return {"size": list(self.size_hw), "counts": self.counts.encode("ascii")}
+
+    def to_array(self) -> np.ndarray:
+        """Decode to a ``(H, W)`` bool array."""
+        return coco_mask.decode(self.to_rle()).astype(bool)
+
+    @property
+    def area_px(self) -> int:
+        return int(coco_mask.area(self.to_rle()))
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """One instrument, tissue or other thing in a frame.
+
+    ``depth_rank`` 1 is the nearest region; ``area_fraction`` is the mask's share of the whole frame.
+    """
+
+    id: int
+    label: str
+    kind: Kind
+    mask: Mask
+    score: float
+    box_xyxy: Box
+    area_fraction: float
+    place: str
+    depth_rank: int | None = None
+    track_id: int | None = None
+
+    def __post_init__(self) -> None:
+        _require(self.id >= 1, f"region id must be at least 1, got {self.id}")
+        _require(self.kind in KINDS, f"region {self.id}: kind must be one of {KINDS}, got {self.kind!r}")
+        _require(0.0 <= self.score <= 1.0, f"region {self.id}: score must be in [0, 1], got {self.score}")
+        _require(self.place in PLACES, f"region {self.id}: place must be one of {PLACES}, got {self.place!r}")
+        x0, y0, x1, y1 = self.box_xyxy
+        height, width = self.mask.size_hw
+        inside = 0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height
+        _require(inside, f"region {self.id}: box {self.box_xyxy} is not inside its {width}x{height} frame")
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """``subject`` predicate ``object``, by region id."""
+
+    subject: int
+    predicate: str
+    object: int
+
+    def __post_init__(self) -> None:
+        _require(self.predicate in PREDICATES, f"predicate must be one of {PREDICATES}, got {self.predicate!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What the surgeon is doing: ``level`` is "phase", "step" or "activity"."""
+
+    level: str
+    label: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The scene graph of one frame."""
+
+    size_wh: tuple[int, int]
+    regions: tuple[Region, ...] = ()
+    relations: tuple[Relation, ...] = ()
+    activities: tuple[Activity, ...] = ()
+
+    def __post_init__(self) -> None:
+        ids = [region.id for region in self.regions]
+        _require(len(ids) == len(set(ids)), f"region ids must be unique, got {ids}")
+        for relation in self.relations:
+            known = relation.subject in ids and relation.object in ids
+            _require(known, f"relation {relation} names a region that is not in the scene")
+        for region in self.regions:
+            fits = region.mask.size_hw == (self.size_wh[1], self.size_wh[0])
+            _require(fits, f"region {region.id}: mask {region.mask.size_hw} (H, W) against frame {self.size_wh}")
+
+    def region(self, region_id: int) -> Region:
+        """The region of that id; RecordError when there is none."""
+        for region in self.regions:
+            if region.id == region_id:
+                return region
+        ids = [region.id for region in self.regions]
+        raise RecordError(f"there is no region {region_id} in this frame; its regions are {ids}")
+
+    def related(self, region_id: int, predicate: str) -> tuple[int, ...]:
+        """Ids on the other side of a symmetric ``predicate`` of ``region_id``, in order of relation."""
+        pairs = [(r.subject, r.object) for r in self.relations if r.predicate == predicate]
+        return tuple(b if a == region_id else a for a, b in pairs if region_id in (a, b))
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A sentence or two about a region, or about the whole scene (``region_id`` None).
+
+    ``mentions`` are (start, end, region id) character spans; ``ungrounded`` are entity words of the
+    text behind which no region stands.
+    """
+
+    region_id: int | None
+    text: str
+    mentions: tuple[tuple[int, int, int], ...] = ()
+    confidence: float = 0.0
+    ungrounded: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for start, end, _ in self.mentions:
+            in_text = 0 <= start < end <= len(self.text)
+            _require(in_text, f"mention ({start}, {end}) lies outside its text of {len(self.text)} characters")
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRef:
+    """Where a frame came from; ``sha256`` is of the RGB pixels and their size."""
+
+    source: str
+    index: int
+    time_s: float | None
+    size_wh: tuple[int, int]
+    sha256: str
+
+    def __post_init__(self) -> None:
+        _require(bool(re.fullmatch(r"[0-9a-f]{64}", self.sha256)), f"{self.source}: sha256 is not 64 hex digits")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture: ``image`` RGB uint8 (H, W, 3)."""
+
+    image: np.ndarray
+    ref: FrameRef
+
+    def __post_init__(self) -> None:
+        good = self.image.ndim == 3 and self.image.shape[2] == 3 and self.image.dtype == np.uint8
+        _require(good, f"{self.ref.source}: an image must be RGB uint8 (H, W, 3), got {self.image.shape}")
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What made an annotation, enough to make it again."""
+
+    scene_model: str
+    vlm: str
+    adapter: str | None
+    taxonomy: str
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    generation: Mapping[str, Any] = field(default_factory=dict)
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """The one record that leaves the building."""
+
+    frame: FrameRef
+    scene: Scene
+    descriptions: tuple[Description, ...]
+    provenance: Provenance
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A frame that could not be read or described: still a record, with one sentence why."""
+
+    source: str
+    error: str
+    index: int = 0
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer to a question about a frame and the regions it rests on."""
+
+    question: str
+    text: str
+    region_ids: tuple[int, ...]
+    confidence: float
+    abstained: bool
+    provenance: Provenance
+
+
+Cover = Literal["none", "blood", "smoke", "char"]
+
+
+@dataclass(frozen=True, slots=True)
+class Appearance:
+    """What only pixels tell of one region; ``state`` is that of an instrument's jaws."""
+
+    colour: str | None = None
+    cover: Cover = "none"
+    glare: bool = False
+    sharp: bool = True
+    state: Literal["open", "closed"] | None = None

@@ -1,0 +1,1 @@
+"""Prompt templates as text files, each with an id and a version."""
