@@ -1,0 +1,156 @@
+"""Describer: frame -> scene -> facts and pictures -> sentences -> checked against the scene -> Annotation.
+
+The same object serves `describer annotate`, Python users and the demo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from describer import __version__
+from describer.errors import InputError
+from describer.frames import as_frame
+from describer.messages import Chat
+from describer.pick import Pointed, as_mask, region_at
+from describer.prompts.build import PromptOptions, question_chat, region_chat, scene_chat, template_hashes
+from describer.prompts.grounding import ground
+from describer.seg.predict import ScenePredictor
+from describer.seg.regions import add_region
+from describer.types import Annotation, Answer, Description, Frame, Provenance, Scene
+from describer.vlm import load_vlm
+from describer.vlm.base import GenerationSettings
+
+_ABSTAIN_BELOW = 0.35
+
+
+class Describer:
+    """Describes surgical frames.
+
+    ``scene_model`` and ``vlm`` are "embedded" (the weights in the package), a local folder, or for ``vlm`` a
+    hub id or "echo"; ``adapter`` is a LoRA folder; ``device`` "auto", "cpu", "cuda"; ``prompt`` says what the
+    language model is shown ("frame,facts,overlay,crop" in any combination, None = what it was tuned with).
+    """
+
+    def __init__(
+        self,
+        scene_model: str = "embedded",
+        vlm: str = "embedded",
+        adapter: str | None = None,
+        device: str = "auto",
+        prompt: str | None = None,
+        generation: GenerationSettings | None = None,
+        quantize: str | None = None,
+    ) -> None:
+        self.device = pick_device(device)
+        self.scene_model = ScenePredictor.load(scene_model, self.device)
+        self.vlm = load_vlm(vlm, adapter=adapter, device=self.device, quantize=quantize)
+        self.taxonomy = self.scene_model.taxonomy
+        self.generation = generation or GenerationSettings()
+        self.prompt = self._prompt_options(prompt)
+
+    def _prompt_options(self, prompt: str | None) -> PromptOptions:
+        if prompt is not None:
+            return PromptOptions.parse(prompt)
+        return PromptOptions.from_dict(self.vlm.prompt_options) if self.vlm.prompt_options else PromptOptions()
+
+    def settings(self) -> dict[str, Any]:
+        """Everything that changes the output, as plain JSON values."""
+        return {**asdict(self.provenance()), "device": self.device, "prompt_options": self.prompt.to_dict()}
+
+    def provenance(self) -> Provenance:
+        """What stands in every annotation about how it was made."""
+        return Provenance(
+            scene_model=self.scene_model.name,
+            vlm=self.vlm.name,
+            adapter=self.vlm.adapter,
+            taxonomy=self.taxonomy.name,
+            prompts=template_hashes(),
+            generation=asdict(self.generation),
+            version=__version__,
+        )
+
+    def annotate(self, images: Any) -> Annotation | list[Annotation]:
+        """Annotate one image, or a list of images in order.
+
+        An image is a path, a PIL image, an RGB array (H, W[, 3 or 4]) or a tensor (3, H, W). InputError names
+        what cannot be read.
+        """
+        if isinstance(images, (list, tuple)):
+            return self.annotate_frames([as_frame(image, index=i) for i, image in enumerate(images)])
+        return self.annotate_frames([as_frame(images)])[0]
+
+    def annotate_frames(self, frames: Sequence[Frame]) -> list[Annotation]:
+        """Annotations of the frames, in order; every region of every frame goes through one batched generate."""
+        scenes = self.scene_model.predict([frame.image for frame in frames])
+        keys: list[tuple[int, int | None]] = []
+        chats: list[Chat] = []
+        for i, (frame, scene) in enumerate(zip(frames, scenes)):
+            for region in scene.regions:
+                keys.append((i, region.id))
+                chats.append(region_chat(frame, scene, region.id, self.prompt))
+            keys.append((i, None))
+            chats.append(scene_chat(frame, scene, self.prompt))
+        said: list[list[Description]] = [[] for _ in frames]
+        for (i, region_id), generated in zip(keys, self.vlm.generate(chats, self.generation)):
+            said[i].append(ground(generated.text, scenes[i], self.taxonomy, region_id, generated.confidence))
+        made = self.provenance()
+        return [Annotation(f.ref, s, tuple(d), made) for f, s, d in zip(frames, scenes, said)]
+
+    def describe(self, image: Any, region: int | Pointed) -> Description:
+        """A sentence about one region of an image.
+
+        ``region`` is the id of a found region, a Mask or bool array (H, W), a box (x0, y0, x1, y1) or a point
+        (x, y), in pixels. A point or box picks the found region there; where nothing was found, the box
+        itself (or a disc around the point) is described as what the model sees most of in it.
+        """
+        frame = as_frame(image)
+        scene = self.scene_model.predict([frame.image])[0]
+        if isinstance(region, (int, np.integer)):
+            region_id = scene.region(int(region)).id
+        else:
+            scene, region_id = self._with_region(frame, scene, region)
+        chat = region_chat(frame, scene, region_id, self.prompt)
+        generated = self.vlm.generate([chat], self.generation)[0]
+        return ground(generated.text, scene, self.taxonomy, region_id, generated.confidence)
+
+    def _with_region(self, frame: Frame, scene: Scene, pointed: Pointed) -> tuple[Scene, int]:
+        found = region_at(scene, pointed)
+        if found is not None:
+            return scene, found.id
+        mask = as_mask(pointed, (frame.image.shape[0], frame.image.shape[1]))
+        label, score = self.scene_model.name_of(frame.image, mask)
+        return add_region(scene, mask, label, self.taxonomy.label(label).kind, score)
+
+    def ask(self, image: Any, question: str, region: int | None = None) -> Answer:
+        """Answer a question about an image, or about one of its regions by id."""
+        if not question.strip():
+            raise InputError("the question is empty; ask, for example, 'Which instruments are visible?'.")
+        frame = as_frame(image)
+        scene = self.scene_model.predict([frame.image])[0]
+        chat = question_chat(frame, scene, question, self.prompt, region)
+        generated = self.vlm.generate([chat], self.generation)[0]
+        grounded = ground(generated.text, scene, self.taxonomy, region, generated.confidence)
+        ids = tuple(dict.fromkeys(region_id for _, _, region_id in grounded.mentions))
+        return Answer(
+            question=question,
+            text=generated.text,
+            region_ids=ids or (() if region is None else (region,)),
+            confidence=generated.confidence,
+            abstained=generated.confidence < _ABSTAIN_BELOW,
+            provenance=self.provenance(),
+        )
+
+
+def pick_device(device: str) -> str:
+    """"auto" is cuda where torch sees a GPU, else cpu; other names are checked by torch."""
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise InputError(f"--device {device}: torch sees no GPU here; use --device cpu or install a CUDA build of torch.")
+    return device

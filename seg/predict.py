@@ -1,0 +1,109 @@
+"""Frames to Scenes with a trained scene model: batches by size, one forward each, order kept."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from describer.errors import ModelError
+from describer.seg.image import choose_size, to_pixels
+from describer.seg.model import SceneModel, SceneOutput, interpolate
+from describer.seg.regions import WORK_PX, build_scene, find_parts
+from describer.taxonomy import Taxonomy, load_taxonomy
+from describer.types import Activity, Scene
+
+EMBEDDED = "embedded"
+
+
+def scene_model_folder(spec: str) -> Path:
+    """The folder of a scene model: "embedded" or a path; ModelError with the remedy when it is not there."""
+    if spec == EMBEDDED:
+        folder = Path(str(resources.files("describer.weights"))) / "scene"
+        remedy = "run `describer train scene --preset embedded` or reinstall describer"
+    else:
+        folder, remedy = Path(spec).resolve(), "give a folder that `describer train scene` wrote"
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"scene model {spec!r}: no config.json in {folder}; {remedy}.")
+    return folder
+
+
+class ScenePredictor:
+    """A scene model ready to use: ``predict`` turns RGB frames into Scenes."""
+
+    def __init__(self, model: SceneModel, name: str, device: str = "cpu") -> None:
+        self.model = model.to(device).eval()  # type: ignore[arg-type]
+        self.name = name
+        self.device = device
+        self.taxonomy: Taxonomy = load_taxonomy(model.config.taxonomy)
+        unknown = sorted(set(model.config.class_names[1:]) - set(self.taxonomy.names))
+        if unknown:
+            raise ModelError(
+                f"scene model {name!r} names classes that taxonomy {self.taxonomy.name!r} lacks ({', '.join(unknown)}); "
+                "set `taxonomy` in its config.json to the label set it was trained on."
+            )
+
+    @classmethod
+    def load(cls, spec: str = EMBEDDED, device: str = "cpu") -> ScenePredictor:
+        """From "embedded" or a folder; ModelError when the folder holds no scene model."""
+        folder = scene_model_folder(spec)
+        try:
+            model = SceneModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
+        except (OSError, ValueError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise ModelError(f"scene model in {folder} cannot be loaded ({reason}); train or copy it again.") from error
+        return cls(model, EMBEDDED if spec == EMBEDDED else str(folder), device)
+
+    def predict(self, images: Sequence[np.ndarray], batch_size: int = 8) -> list[Scene]:
+        """Scenes of RGB uint8 ``(H, W, 3)`` frames of any sizes, in order."""
+        groups: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for i, image in enumerate(images):
+            groups[choose_size(image.shape[:2])].append(i)
+        scenes: dict[int, Scene] = {}
+        for hw, members in groups.items():
+            for start in range(0, len(members), batch_size):
+                chunk = members[start : start + batch_size]
+                output = self.forward([images[i] for i in chunk], hw)
+                for row, i in enumerate(chunk):
+                    scenes[i] = self._scene(output, row, images[i].shape[:2])
+        return [scenes[i] for i in range(len(images))]
+
+    @torch.inference_mode()
+    def forward(self, images: Sequence[np.ndarray], hw: tuple[int, int]) -> SceneOutput:
+        """One forward of equally sized network inputs ``hw``."""
+        output: SceneOutput = self.model(to_pixels(images, hw).to(self.device))
+        return output
+
+    def _scene(self, output: SceneOutput, row: int, hw: tuple[int, int]) -> Scene:
+        scale = min(1.0, WORK_PX / max(hw))
+        work_hw = (max(1, round(hw[0] * scale)), max(1, round(hw[1] * scale)))
+        probabilities = self._probabilities(output, row, work_hw)
+        disparity = None
+        if output.disparity is not None:
+            disparity = interpolate(output.disparity[0][row : row + 1], work_hw)[0, 0].cpu().numpy()
+        parts = find_parts(probabilities, disparity, self.model.config.class_names, self.taxonomy)
+        return build_scene(parts, (hw[1], hw[0]), self._activity(output, row))
+
+    def name_of(self, image: np.ndarray, mask: np.ndarray) -> tuple[str, float]:
+        """The label the model sees most of under a bool mask of the frame's size, and its mean probability there."""
+        output = self.forward([image], choose_size((image.shape[0], image.shape[1])))
+        mean = self._probabilities(output, 0, (image.shape[0], image.shape[1]))[:, mask].mean(axis=1)
+        best = 1 + int(mean[1:].argmax())
+        return self.model.config.class_names[best], round(float(mean[best]), 4)
+
+    def _probabilities(self, output: SceneOutput, row: int, hw: tuple[int, int]) -> np.ndarray:
+        """Class probabilities (C, h, w) of one frame of the batch."""
+        logits = output.logits[row : row + 1]  # type: ignore[index]
+        return F.softmax(interpolate(logits, hw), dim=1)[0].cpu().numpy()
+
+    def _activity(self, output: SceneOutput, row: int) -> tuple[Activity, ...]:
+        if output.activity_logits is None:
+            return ()
+        probabilities = F.softmax(output.activity_logits[row].float(), dim=0)
+        best = int(probabilities.argmax())
+        return (Activity("activity", self.model.config.activity_names[best], round(float(probabilities[best]), 4)),)

@@ -1,0 +1,223 @@
+"""Dense outputs to a Scene: the only file of seg/ that knows both the network's arrays and our values.
+
+Instruments and polyps are counted one by one (connected parts, split where several shafts enter the
+view); a tissue is one region however many instruments cross it. Parts smaller than the stated share of
+the frame are debris and are dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from describer.geometry import make_region, raster, touching
+from describer.masks import components
+from describer.taxonomy import Taxonomy
+from describer.types import Activity, Kind, Region, Relation, Scene
+
+# The working raster: masks are found here and enlarged to the frame, so cost does not follow the camera.
+WORK_PX = 448
+_DEBRIS = {"instrument": 0.0015, "pathology": 0.0015, "other": 0.0015, "anatomy": 0.006}
+_PIECE = 0.25  # a part of a merged region is kept when it is at least this share of the region's debris limit x 4
+_SECOND_LABEL = 0.30  # a component is two instruments when the second label holds this share of it
+_MAX_REGIONS = 14
+_NEARER = 1.15
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """A region before it has a number: bool mask (h, w), label, score, median disparity (larger = nearer)."""
+
+    mask: np.ndarray
+    label: str
+    kind: Kind
+    score: float
+    disparity: float | None = None
+
+
+def find_parts(
+    probabilities: np.ndarray, disparity: np.ndarray | None, class_names: Sequence[str], taxonomy: Taxonomy
+) -> list[Part]:
+    """Regions of one frame from class probabilities ``(C, h, w)``, class 0 being outside of the view.
+
+    ``disparity`` is ``(h, w)`` or None. Masks of the result have shape (h, w).
+    """
+    winner = probabilities.argmax(axis=0)
+    kinds = {name: taxonomy.label(name).kind for name in class_names[1:]}
+    tools = [i for i, name in enumerate(class_names) if i and kinds[name] == "instrument"]
+    found = []
+    tool_mask = np.isin(winner, tools)
+    for mask in _instruments(tool_mask, winner, tools):
+        index = max(tools, key=lambda i: float(probabilities[i][mask].sum()))
+        found.append(_part(mask, index, probabilities[tools].sum(axis=0), probabilities, disparity, class_names, kinds))
+    for index, name in enumerate(class_names):
+        if index == 0 or index in tools:
+            continue
+        for mask in _others(winner == index, kinds[name]):
+            found.append(_part(mask, index, None, probabilities, disparity, class_names, kinds))
+    return found
+
+
+def _part(
+    mask: np.ndarray,
+    index: int,
+    group: np.ndarray | None,
+    probabilities: np.ndarray,
+    disparity: np.ndarray | None,
+    class_names: Sequence[str],
+    kinds: dict[str, Kind],
+) -> Part:
+    # An instrument is as sure as "this is an instrument" times "of this type", over its pixels.
+    own = float(probabilities[index][mask].sum())
+    whole = float(group[mask].sum()) if group is not None else own
+    score = (whole / np.count_nonzero(mask)) * (own / max(whole, 1e-6))
+    near = None if disparity is None else float(np.median(disparity[mask]))
+    name = class_names[index]
+    return Part(mask, name, kinds[name], round(min(score, 1.0), 4), near)
+
+
+def _instruments(mask: np.ndarray, winner: np.ndarray, tools: Sequence[int]) -> list[np.ndarray]:
+    least = _DEBRIS["instrument"] * mask.size
+    parts: list[np.ndarray] = []
+    for part in components(mask, int(least)):
+        for piece in _by_entry(part):
+            parts.extend(_by_label(piece, winner, tools, least))
+    return parts
+
+
+def _by_entry(mask: np.ndarray) -> list[np.ndarray]:
+    """Split where two or more shafts come in from the frame's border: each pixel goes to the nearest entry."""
+    border = np.zeros_like(mask)
+    border[:2], border[-2:], border[:, :2], border[:, -2:] = True, True, True, True
+    entries = [e for e in components(mask & border, 6)]
+    if len(entries) < 2:
+        return [mask]
+    markers = np.zeros(mask.shape, np.int32)
+    for number, entry in enumerate(entries, start=1):
+        markers[entry] = number
+    markers[~mask] = len(entries) + 1
+    flat = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3)
+    relief = cv2.cvtColor((255 - np.clip(flat * 8, 0, 255)).astype(np.uint8), cv2.COLOR_GRAY2BGR)
+    labels = cv2.watershed(relief, markers)
+    pieces = [(labels == number) & mask for number in range(1, len(entries) + 1)]
+    least = max(_DEBRIS["instrument"] * mask.size, 0.12 * np.count_nonzero(mask))
+    if min(np.count_nonzero(piece) for piece in pieces) < least:
+        return [mask]  # a corner cut twice by the border is one shaft, not two
+    return pieces
+
+
+def _by_label(mask: np.ndarray, winner: np.ndarray, tools: Sequence[int], least: float) -> list[np.ndarray]:
+    shares = {i: np.count_nonzero(mask & (winner == i)) for i in tools}
+    first, second = sorted(shares, key=lambda i: -shares[i])[:2]
+    if shares[second] < max(_SECOND_LABEL * np.count_nonzero(mask), 2 * least):
+        return [mask]
+    if not _reaches_border(mask & (winner == first)) or not _reaches_border(mask & (winner == second)):
+        return [mask]  # only a shaft of its own makes a second instrument; else the network is undecided
+    other = mask & (winner == second)
+    return [mask & ~other, other]
+
+
+def _reaches_border(mask: np.ndarray) -> bool:
+    return bool(mask[:2].any() or mask[-2:].any() or mask[:, :2].any() or mask[:, -2:].any())
+
+
+def _others(mask: np.ndarray, kind: str) -> list[np.ndarray]:
+    least = int(_DEBRIS[kind] * mask.size)
+    parts = components(mask, least if kind == "pathology" else max(int(_PIECE * least), 4))
+    if kind == "pathology":
+        return parts
+    if not parts or sum(np.count_nonzero(p) for p in parts) < least:
+        return []
+    return [np.logical_or.reduce(parts)]
+
+
+def build_scene(
+    parts: Sequence[Part], size_wh: tuple[int, int], activities: Sequence[Activity] = ()
+) -> Scene:
+    """Number the parts (instruments first, then by area), enlarge them to ``size_wh``, add their relations."""
+    order = {"instrument": 0, "pathology": 1, "other": 2, "anatomy": 3}
+    ranked = sorted(parts, key=lambda p: (order[p.kind], -np.count_nonzero(p.mask)))[:_MAX_REGIONS]
+    masks = [enlarge(part.mask, size_wh) for part in ranked]
+    kept = [(part, mask) for part, mask in zip(ranked, masks) if mask.any()]
+    depths = _depth_ranks([part.disparity for part, _ in kept])
+    regions = [
+        make_region(i, part.label, part.kind, mask, part.score, depth)
+        for i, ((part, mask), depth) in enumerate(zip(kept, depths), start=1)
+    ]
+    masks = [raster(mask) for _, mask in kept]
+    contacts = touching(regions, masks)
+    relations = [*contacts, *_inside(regions, masks), *_sides(regions), *_nearer(contacts, [p for p, _ in kept])]
+    return Scene(size_wh, tuple(regions), tuple(relations), tuple(activities))
+
+
+def add_region(scene: Scene, mask: np.ndarray, label: str, kind: Kind, score: float) -> tuple[Scene, int]:
+    """The scene with one more region, drawn by hand, and that region's id; ``mask`` has the frame's size."""
+    new = make_region(max((r.id for r in scene.regions), default=0) + 1, label, kind, mask, score)
+    regions = [*scene.regions, new]
+    small = [raster(region.mask.to_array()) for region in regions]
+    contacts = [relation for relation in touching(regions, small) if new.id in (relation.subject, relation.object)]
+    return replace(scene, regions=tuple(regions), relations=(*scene.relations, *contacts)), new.id
+
+
+def enlarge(mask: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
+    """A bool mask at another size with smooth borders."""
+    if (mask.shape[1], mask.shape[0]) == size_wh:
+        return mask
+    return cv2.resize(mask.astype(np.uint8) * 255, size_wh, interpolation=cv2.INTER_LINEAR) >= 128
+
+
+def _depth_ranks(disparities: Sequence[float | None]) -> list[int | None]:
+    if any(value is None for value in disparities):
+        return [None] * len(disparities)
+    order = sorted(range(len(disparities)), key=lambda i: -float(disparities[i] or 0.0))
+    return [order.index(i) + 1 for i in range(len(disparities))]
+
+
+def _inside(regions: Sequence[Region], masks: Sequence[np.ndarray]) -> list[Relation]:
+    """A polyp, blood or marking whose rim is nearly all one tissue lies inside that tissue."""
+    found = []
+    for region, mask in zip(regions, masks):
+        if region.kind in ("instrument", "anatomy"):
+            continue
+        rim = cv2.dilate(mask.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool) & ~mask
+        for other, around in zip(regions, masks):
+            if other.kind == "anatomy" and np.count_nonzero(rim & around) >= 0.85 * max(np.count_nonzero(rim), 1):
+                found.append(Relation(region.id, "inside", other.id))
+    return found
+
+
+def _sides(regions: Sequence[Region]) -> list[Relation]:
+    """Which instrument is left of or above which: the axis along which their boxes' middles differ more."""
+    tools = [(r.id, *_middle(r)) for r in regions if r.kind == "instrument"]
+    found = []
+    for i, (first, x, y) in enumerate(tools):
+        for second, u, v in tools[i + 1 :]:
+            if abs(x - u) >= abs(y - v):
+                pair = (first, second) if x <= u else (second, first)
+                found.append(Relation(pair[0], "left of", pair[1]))
+            else:
+                pair = (first, second) if y <= v else (second, first)
+                found.append(Relation(pair[0], "above", pair[1]))
+    return found
+
+
+def _middle(region: Region) -> tuple[float, float]:
+    x0, y0, x1, y1 = region.box_xyxy
+    return (x0 + x1) / 2, (y0 + y1) / 2
+
+
+def _nearer(contacts: Sequence[Relation], parts: Sequence[Part]) -> list[Relation]:
+    """Of two regions in contact, the one whose disparity is clearly larger is nearer to the camera."""
+    found = []
+    for contact in contacts:
+        first, second = parts[contact.subject - 1].disparity, parts[contact.object - 1].disparity
+        if first is None or second is None:
+            continue
+        if first > _NEARER * second:
+            found.append(Relation(contact.subject, "nearer than", contact.object))
+        elif second > _NEARER * first:
+            found.append(Relation(contact.object, "nearer than", contact.subject))
+    return found
