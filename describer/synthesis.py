@@ -1,0 +1,140 @@
+"""`describer synth`: a folder of rendered frames with every label they were made from.
+
+    OUT/images/000000.jpg        RGB                   OUT/depth/000000.png   uint16, 65535 = farthest
+    OUT/masks/000000.png         core class ids        OUT/annotations.jsonl  true scenes and sentences
+    OUT/instances/000000.png     uint16 instance ids   OUT/questions.jsonl    questions and true answers
+    OUT/synth.json               seed, procedure, size: enough to make the same bytes again
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from describer import __version__
+from describer.errors import InputError, OutputError
+from describer.frames import pixels_sha256
+from describer.prompts.questions import questions
+from describer.prompts.sentences import region_sentence, scene_sentence
+from describer.prompts.grounding import ground
+from describer.records import to_line
+from describer.seg.synth import SynthFrame, render
+from describer.seg.truth import true_scene
+from describer.taxonomy import load_taxonomy
+from describer.types import Annotation, Appearance, Description, FrameRef, Provenance, Scene
+
+PROCEDURES = ("laparoscopy", "esd", "colonoscopy", "mixed")
+_FOLDERS = ("images", "masks", "instances", "depth")
+
+
+def true_descriptions(scene: Scene, looks: dict[int, Appearance], view: Any) -> tuple[Description, ...]:
+    """The true sentences of a rendered scene: one a region, then the whole."""
+    taxonomy = load_taxonomy("core")
+    said = [
+        ground(region_sentence(scene, r.id, looks.get(r.id)), scene, taxonomy, r.id, 1.0) for r in scene.regions
+    ]
+    return (*said, ground(scene_sentence(scene, view), scene, taxonomy, None, 1.0))
+
+
+def true_annotation(frame: SynthFrame, source: str, index: int) -> tuple[Annotation, dict[int, Appearance]]:
+    """The record of a rendered frame, all of it true, and the looks of its regions."""
+    scene, looks = true_scene(frame, load_taxonomy("core"))
+    size_wh = (frame.image.shape[1], frame.image.shape[0])
+    ref = FrameRef(source, index, None, size_wh, pixels_sha256(frame.image))
+    made = Provenance("synth", "synth", None, "core", version=__version__)
+    return Annotation(ref, scene, true_descriptions(scene, looks, frame.view), made), looks
+
+
+def _write_one(job: tuple[Path, int, int, str, tuple[int, int]]) -> tuple[str, list[str]]:
+    out, index, seed, procedure, size_wh = job
+    frame = render(seed, procedure, size_wh)
+    name = f"{index:06d}"
+    record, looks = true_annotation(frame, f"images/{name}.jpg", index)
+    _save(out / "images" / f"{name}.jpg", frame.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
+    _save(out / "masks" / f"{name}.png", frame.labels, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    _save(out / "instances" / f"{name}.png", frame.instances, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    depth = np.round(frame.depth / frame.depth.max() * 65535).astype(np.uint16)
+    _save(out / "depth" / f"{name}.png", depth, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    asked = questions(record.scene, looks, frame.view, np.random.default_rng([seed, 7]))
+    lines = [
+        json.dumps(
+            {
+                "source": record.frame.source,
+                "question": q.question,
+                "answer": q.answer,
+                "type": q.kind,
+                "region_ids": list(q.region_ids),
+            }
+        )
+        for q in asked
+    ]
+    return to_line(record), lines
+
+
+def _save(path: Path, image: np.ndarray, options: list[int]) -> None:
+    done, data = cv2.imencode(path.suffix, image, options)
+    if not done:
+        raise OutputError(f"{path} could not be encoded; report this with the seed.")
+    try:
+        path.write_bytes(data.tobytes())
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written ({error.strerror}); free space or choose another folder.") from error
+
+
+def parallel(function: Callable[[Any], Any], jobs: list[Any], workers: int) -> Iterator[Any]:
+    """``map`` over processes, in order; in this process when one worker is enough."""
+    if workers <= 1 or len(jobs) < 4:
+        yield from map(function, jobs)
+        return
+    # One OpenCV thread each: more would fight over the cores that the other workers use.
+    with multiprocessing.get_context("spawn").Pool(workers, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+        yield from pool.imap(function, jobs, chunksize=8)
+
+
+def write_dataset(
+    out: str | Path,
+    n: int,
+    seed: int = 0,
+    procedure: str = "mixed",
+    size_wh: tuple[int, int] = (640, 512),
+    workers: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Path:
+    """Render ``n`` labelled frames into ``out``; the same arguments give the same bytes.
+
+    InputError for an unknown procedure or n < 1; OutputError when ``out`` holds something else.
+    """
+    if procedure not in PROCEDURES:
+        raise InputError(f"--procedure {procedure!r} is unknown; use one of {', '.join(PROCEDURES)}.")
+    if n < 1:
+        raise InputError(f"--n must be at least 1, got {n}.")
+    folder = Path(out)
+    settings = {"seed": seed, "procedure": procedure, "size_wh": list(size_wh), "version": __version__}
+    _prepare(folder, settings)
+    jobs = [(folder, i, seed * 1_000_003 + i, procedure, size_wh) for i in range(n)]
+    with (folder / "annotations.jsonl").open("w") as records, (folder / "questions.jsonl").open("w") as asked:
+        for line, lines in parallel(_write_one, jobs, workers or os.cpu_count() or 1):
+            records.write(line.rstrip("\n") + "\n")
+            asked.writelines(f"{text}\n" for text in lines)
+            if progress is not None:
+                progress(1)
+    return folder
+
+
+def _prepare(folder: Path, settings: dict[str, Any]) -> None:
+    marker = folder / "synth.json"
+    if folder.exists() and any(folder.iterdir()) and not marker.is_file():
+        raise OutputError(f"{folder} is not empty and was not made by `describer synth`; choose another folder.")
+    try:
+        for name in _FOLDERS:
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        marker.write_text(json.dumps(settings, indent=1) + "\n")
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written ({error.strerror}); choose another folder.") from error

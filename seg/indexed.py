@@ -1,0 +1,192 @@
+"""Labelled real frames of an ``index.json`` (one object a frame: file, dataset folder, mask, legend, labels).
+
+Every source has one reader below that says what its masks state and, just as carefully, what they do not:
+a polyp mask says nothing of instruments, an instrument mask nothing of the tissue behind it. Splits are by
+operation or by the folder that the source itself keeps apart; evaluation-only sources never train.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from describer.errors import InputError
+from describer.seg.losses import IGNORE, REST, SOME_INSTRUMENT
+
+_DARK = 22
+_SPLITS = ("train", "held out")
+
+# What CholecT50's triplets say of the activity, strongest evidence first.
+_VERB_ACTIVITY = (
+    ("clipper,clip", "clipping"),
+    ("scissors,cut", "cutting"),
+    ("bipolar,coagulate", "coagulation"),
+    ("hook,dissect", "dissection"),
+    ("irrigator,aspirate", "suction"),
+    ("irrigator,irrigate", "suction"),
+    ("grasper,retract", "retraction"),
+    ("grasper,grasp", "retraction"),
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledFrame:
+    """image (H, W, 3) uint8; labels (H, W) uint8 with the codes of losses.py; the classes they speak of."""
+
+    source: str
+    image: np.ndarray
+    labels: np.ndarray
+    activity: str | None
+    annotated: tuple[str, ...]
+
+
+def read_indexed(index: Path, split: str, class_names: Sequence[str]) -> Iterator[LabelledFrame]:
+    """Frames of the "train" or "held out" split of every source that the index and the readers share."""
+    if split not in _SPLITS:
+        raise InputError(f"split {split!r} is unknown; use one of {', '.join(_SPLITS)}.")
+    try:
+        entries = json.loads(Path(index).read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise InputError(f"--real {index}: no readable index.json there ({error}); leave --real out.") from error
+    ids = {name: i for i, name in enumerate(class_names)}
+    for entry in entries:
+        reader = _READERS.get(str(entry["file"]).split("/", 1)[0])
+        if reader is None or entry.get("type") != "image" or _split(entry) != split:
+            continue
+        found = reader(Path(index).parent, entry, ids)
+        if found is not None:
+            yield found
+
+
+def _split(entry: dict[str, Any]) -> str:
+    """Held out: one CholecT50 operation, GAE's validation folder, every fifth Kvasir picture, one SegCol clip,
+    CholecSeg8k's preview grid. Kvasir has one picture a patient as far as is known, so pictures are the unit."""
+    folder, name = str(entry["file"]).split("/", 1)
+    held = {
+        "cholect50val": entry.get("sequence") == "VID68",
+        "gae": entry.get("sequence") == "Validation",
+        "kvasir_seg": zlib.crc32(name.encode()) % 5 == 0,
+        "segcol": entry.get("sequence") == "Seq_003_59280",
+        "cholecseg8k_grid": True,
+    }
+    return "held out" if held.get(folder, False) else "train"
+
+
+def _image(root: Path, entry: dict[str, Any]) -> np.ndarray:
+    return np.asarray(Image.open(root / entry["file"]).convert("RGB"))
+
+
+def _mask(root: Path, entry: dict[str, Any], hw: tuple[int, int]) -> np.ndarray:
+    raw = np.asarray(Image.open(root / entry["mask"]))
+    raw = raw if raw.ndim == 2 else raw[..., 0]
+    return raw if raw.shape == hw else cv2.resize(raw, (hw[1], hw[0]), interpolation=cv2.INTER_NEAREST)
+
+
+def _outside(image: np.ndarray) -> np.ndarray:
+    """Dark pixels connected to the picture's border: outside of the scope's view."""
+    dark = np.pad((image.max(axis=2) < _DARK).astype(np.uint8), 1, constant_values=1)
+    cv2.floodFill(dark, None, (0, 0), 2)
+    return dark[1:-1, 1:-1] == 2
+
+
+def _some_instrument(root: Path, entry: dict[str, Any], ids: dict[str, int]) -> LabelledFrame:
+    image = _image(root, entry)
+    tool = _mask(root, entry, image.shape[:2]) > 0
+    labels = np.where(tool, SOME_INSTRUMENT, REST).astype(np.uint8)
+    return LabelledFrame(_folder(entry), image, labels, None, _instruments(ids))
+
+
+def _instruments(ids: dict[str, int]) -> tuple[str, ...]:
+    return tuple(name for name, i in ids.items() if 1 <= i <= 9)
+
+
+def _folder(entry: dict[str, Any]) -> str:
+    return str(entry["file"]).split("/", 1)[0]
+
+
+def _kvasir(root: Path, entry: dict[str, Any], ids: dict[str, int]) -> LabelledFrame:
+    image = _image(root, entry)
+    polyp = _mask(root, entry, image.shape[:2]) > 127
+    labels = np.full(polyp.shape, ids["mucosa"], np.uint8)
+    labels[_outside(image)] = ids["background"]
+    # The position display (a saturated green or blue square, lower left) and text are nobody's tissue.
+    hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
+    labels[(hsv[..., 0] > 30) & (hsv[..., 0] < 150) & (hsv[..., 1] > 60)] = IGNORE
+    labels[polyp] = ids["polyp"]
+    return LabelledFrame("kvasir_seg", image, labels, "inspection", tuple(ids))
+
+
+def _segcol(root: Path, entry: dict[str, Any], ids: dict[str, int]) -> LabelledFrame:
+    image = _image(root, entry)
+    tool = np.isin(_mask(root, entry, image.shape[:2]), (127, 128, 129))
+    labels = np.full(tool.shape, ids["mucosa"], np.uint8)
+    labels[_outside(image)] = ids["background"]
+    labels[tool] = SOME_INSTRUMENT
+    return LabelledFrame("segcol", image, labels, None, tuple(ids))
+
+
+_CHOLECSEG = {
+    "abdominal wall": "abdominal wall",
+    "black background": "background",
+    "blood": "blood",
+    "connective tissue": "connective tissue",
+    "fat": "fat",
+    "gallbladder": "gallbladder",
+    "gastrointestinal tract": "bowel",
+    "grasper": "grasper",
+    "l-hook electrocautery": "hook",
+    "liver": "liver",
+}
+
+
+def _cholecseg(root: Path, entry: dict[str, Any], ids: dict[str, int]) -> LabelledFrame:
+    image = _image(root, entry)
+    raw = _mask(root, entry, image.shape[:2])
+    labels = np.full(raw.shape, IGNORE, np.uint8)
+    for code, name in entry["mask_legend"].items():
+        if name in _CHOLECSEG:
+            labels[raw == int(code)] = ids[_CHOLECSEG[name]]
+    return LabelledFrame(_folder(entry), image, labels, None, tuple(ids))
+
+
+def _instances(root: Path, entry: dict[str, Any], ids: dict[str, int]) -> LabelledFrame:
+    image = _image(root, entry)
+    labels = np.full(image.shape[:2], REST, np.uint8)
+    names = {"bipolar": "bipolar forceps", "clipper": "clip applier", "irrigator": "suction irrigator"}
+    for shape in json.loads((root / entry["instance_json"]).read_text())["shapes"]:
+        name = names.get(shape["label"], shape["label"])
+        points = np.round(np.asarray(shape["points"])).astype(np.int32)
+        cv2.fillPoly(labels, [points], ids.get(name, SOME_INSTRUMENT))
+    return LabelledFrame("cholec_instance_seg", image, labels, None, _instruments(ids))
+
+
+def _triplets(root: Path, entry: dict[str, Any], ids: dict[str, int]) -> LabelledFrame | None:
+    said = {str(label["triplet"]) for label in entry.get("labels", ())}
+    activity = next((name for start, name in _VERB_ACTIVITY if any(t.startswith(start) for t in said)), None)
+    if not said and entry.get("annotated"):
+        activity = "exploration"
+    if activity is None:
+        return None
+    image = _image(root, entry)
+    return LabelledFrame("cholect50val", image, np.full(image.shape[:2], IGNORE, np.uint8), activity, ())
+
+
+_READERS: dict[str, Callable[[Path, dict[str, Any], dict[str, int]], LabelledFrame | None]] = {
+    "kvasir_seg": _kvasir,
+    "segcol": _segcol,
+    "gae": _some_instrument,
+    "cataract": _some_instrument,
+    "cholec80_video01_tool": _some_instrument,
+    "cholecseg8k_crops": _cholecseg,
+    "cholecseg8k_grid": _cholecseg,
+    "cholec_instance_seg": _instances,
+    "cholect50val": _triplets,
+}

@@ -1,0 +1,91 @@
+"""Exact Scenes of rendered frames, and the Scene's regions matched back to what was rendered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from describer.geometry import raster
+from describer.masks import iou
+from describer.seg.regions import Part, build_scene
+from describer.seg.synth.scene import SynthFrame, SynthObject
+from describer.taxonomy import Taxonomy
+from describer.types import Activity, Appearance, Relation, Scene
+
+_MATCH_IOU = 0.3
+# One region an instrument or polyp; everything else is one region a label, as the scene model reports it.
+_COUNTED = ("instrument", "pathology")
+_VISIBLE = 0.0015  # of the frame: less than this of a thing is not worth a region
+
+
+def true_scene(frame: SynthFrame, taxonomy: Taxonomy) -> tuple[Scene, dict[int, Appearance]]:
+    """The Scene a perfect model would find, and each region's appearance, by region id."""
+    parts, owners = [], []
+    disparity = 1.0 / np.maximum(frame.depth, 1e-3)
+    for members in _groups(frame, taxonomy):
+        mask = np.isin(frame.instances, [member.instance_id for member in members])
+        if np.count_nonzero(mask) < _VISIBLE * mask.size:
+            continue
+        label = members[0].label
+        near = float(np.median(disparity[mask]))
+        parts.append(Part(mask, label, taxonomy.label(label).kind, 1.0, near))
+        owners.append(members)
+    size_wh = (frame.image.shape[1], frame.image.shape[0])
+    scene = build_scene(parts, size_wh, (Activity("activity", frame.activity, 1.0),))
+    looks = appearances(scene, frame)
+    return _with_actions(scene, frame), looks
+
+
+def _groups(frame: SynthFrame, taxonomy: Taxonomy) -> list[list[SynthObject]]:
+    groups: dict[str, list[SynthObject]] = {}
+    for thing in frame.objects:
+        counted = taxonomy.label(thing.label).kind in _COUNTED
+        groups.setdefault(f"{thing.label} {thing.instance_id}" if counted else thing.label, []).append(thing)
+    return list(groups.values())
+
+
+def _match(scene: Scene, frame: SynthFrame) -> dict[int, SynthObject]:
+    """For each region the rendered thing that fills most of it, where the overlap is good enough."""
+    size_wh = (frame.image.shape[1], frame.image.shape[0])
+    if scene.size_wh != size_wh:
+        raise ValueError(f"the scene is of a {scene.size_wh} frame, the rendering is {size_wh}")
+    by_id = {thing.instance_id: thing for thing in frame.objects}
+    found = {}
+    for region in scene.regions:
+        mask = region.mask.to_array()
+        ids, counts = np.unique(frame.instances[mask], return_counts=True)
+        same = [(count, int(i)) for i, count in zip(ids, counts) if int(i) in by_id and by_id[int(i)].label == region.label]
+        if not same:
+            continue
+        count, instance = max(same)
+        whole = frame.labels == _class_of(frame, instance)
+        target = frame.instances == instance if region.kind in _COUNTED else whole
+        if iou(raster(mask), raster(target)) >= _MATCH_IOU:
+            found[region.id] = by_id[instance]
+    return found
+
+
+def _class_of(frame: SynthFrame, instance: int) -> int:
+    values = frame.labels[frame.instances == instance]
+    return int(np.bincount(values).argmax())
+
+
+def appearances(scene: Scene, frame: SynthFrame) -> dict[int, Appearance]:
+    """What is true to say of the looks of each region of ``scene`` (true or predicted) that matches a thing."""
+    return {region_id: thing.appearance for region_id, thing in _match(scene, frame).items()}
+
+
+def _with_actions(scene: Scene, frame: SynthFrame) -> Scene:
+    matched = _match(scene, frame)
+    labels = {region.label: region.id for region in scene.regions}
+    owner: Mapping[int, int] = {thing.instance_id: region_id for region_id, thing in matched.items()}
+    by_id = {thing.instance_id: thing for thing in frame.objects}
+    actions = []
+    for region_id, thing in matched.items():
+        if thing.acts_on is None or thing.acts_on not in by_id:
+            continue
+        target = owner.get(thing.acts_on, labels.get(by_id[thing.acts_on].label))
+        if target is not None and target != region_id:
+            actions.append(Relation(region_id, "acts on", target))
+    return Scene(scene.size_wh, scene.regions, (*scene.relations, *actions), scene.activities)
