@@ -1,0 +1,93 @@
+"""Training caches of the scene model: rendered and real frames as memory-mapped shards at the cache's size."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from describer.seg.data import CACHE_HW, write_shard
+from describer.seg.image import resize_area
+from describer.seg.indexed import LabelledFrame, read_indexed
+from describer.seg.synth import render
+from describer.synthesis import parallel
+
+SHARD = 250
+# Seeds from here on are never trained on: every number on held-out synthetic scenes is taken there.
+HELD_OUT_SEED = 900_000_000
+
+
+def rendered_cache(
+    folder: Path,
+    first_seed: int,
+    n: int,
+    class_names: Sequence[str],
+    activity_names: Sequence[str],
+    progress: Callable[[int], None] | None = None,
+    workers: int | None = None,
+) -> Path:
+    """Shards of ``n`` rendered scenes of seeds ``first_seed``...; shards that are there already are kept."""
+    jobs = [
+        (folder, index, first_seed + index * SHARD, min(SHARD, n - index * SHARD), tuple(activity_names), len(class_names))
+        for index in range((n + SHARD - 1) // SHARD)
+        if not (folder / f"shard-{index:05d}").exists()
+    ]
+    for count in parallel(_render_shard, jobs, workers or os.cpu_count() or 1):
+        if progress is not None:
+            progress(count)
+    return folder
+
+
+def _render_shard(job: tuple[Path, int, int, int, tuple[str, ...], int]) -> int:
+    folder, index, first_seed, n, activities, classes = job
+    frames = [render(first_seed + i, "mixed", (CACHE_HW[1], CACHE_HW[0])) for i in range(n)]
+    write_shard(
+        folder,
+        index,
+        images=np.stack([frame.image for frame in frames]),
+        labels=np.stack([frame.labels for frame in frames]),
+        activity=np.array([activities.index(frame.activity) for frame in frames]),
+        annotated=np.ones((n, classes), bool),
+        depth=np.stack([frame.depth for frame in frames]),
+    )
+    return n
+
+
+def real_caches(
+    folder: Path, index: Path, split: str, class_names: Sequence[str], activity_names: Sequence[str]
+) -> dict[str, Path]:
+    """One cache a source of the index's split; a cache of the same index and split is reused."""
+    done = folder / "sources.json"
+    if done.is_file():
+        return {name: folder / name for name in json.loads(done.read_text())}
+    groups: dict[str, list[LabelledFrame]] = {}
+    for frame in read_indexed(index, split, class_names):
+        groups.setdefault(frame.source, []).append(_shrunk(frame))
+    for name, frames in groups.items():
+        _write_real(folder / name, frames, class_names, activity_names)
+    folder.mkdir(parents=True, exist_ok=True)
+    done.write_text(json.dumps({name: len(frames) for name, frames in groups.items()}))
+    return {name: folder / name for name in groups}
+
+
+def _shrunk(frame: LabelledFrame) -> LabelledFrame:
+    labels = cv2.resize(frame.labels, (CACHE_HW[1], CACHE_HW[0]), interpolation=cv2.INTER_NEAREST)
+    return LabelledFrame(frame.source, resize_area(frame.image, CACHE_HW), labels, frame.activity, frame.annotated)
+
+
+def _write_real(
+    folder: Path, frames: Iterable[LabelledFrame], class_names: Sequence[str], activity_names: Sequence[str]
+) -> None:
+    frames = list(frames)
+    write_shard(
+        folder,
+        0,
+        images=np.stack([frame.image for frame in frames]),
+        labels=np.stack([frame.labels for frame in frames]),
+        activity=np.array([activity_names.index(f.activity) if f.activity else -1 for f in frames]),
+        annotated=np.array([[name in frame.annotated for name in class_names] for frame in frames]),
+    )
