@@ -1,0 +1,137 @@
+"""Instruction data of the embedded language model: rendered frames, scenes true or as predicted, true answers.
+
+Geometry in an answer is that of the scene which the prompt holds, so that the model learns to trust its
+facts; how things look comes from what was rendered, so that it must learn to look.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from describer.messages import Text
+from describer.prompts.build import PromptOptions, question_chat, region_chat, scene_chat
+from describer.prompts.questions import questions
+from describer.prompts.sentences import region_sentence, scene_sentence
+from describer.seg.synth import render
+from describer.seg.synth.scene import SynthFrame
+from describer.seg.truth import appearances, true_scene
+from describer.synthesis import parallel
+from describer.taxonomy import load_taxonomy
+from describer.types import Appearance, Frame, FrameRef, Scene
+from describer.vlm.samples import Sample
+
+FRAME_WH = (640, 512)
+CHUNK = 100
+_REGIONS = 6
+_QUESTIONS = 4
+_NO_HASH = "0" * 64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Told:
+    """A rendered frame with the scene to speak of and what is true to say of its looks."""
+
+    frame: Frame
+    scene: Scene
+    looks: Mapping[int, Appearance]
+    rendered: SynthFrame
+
+
+def told_frames(first_seed: int, n: int, scene_model: str | None = None) -> Iterator[Told]:
+    """Frames of seeds ``first_seed``...: with their true scenes, or with those that a scene model predicts."""
+    taxonomy = load_taxonomy("core")
+    predict: Callable[[np.ndarray], Scene] | None = None
+    if scene_model is not None:
+        from describer.seg.predict import ScenePredictor
+
+        predictor = ScenePredictor.load(scene_model)
+        predict = lambda image: predictor.predict([image])[0]  # noqa: E731
+    for seed in range(first_seed, first_seed + n):
+        rendered = render(seed, "mixed", FRAME_WH)
+        frame = Frame(rendered.image, FrameRef(f"synth-{seed}", seed, None, FRAME_WH, _NO_HASH))
+        if predict is None:
+            scene, looks = true_scene(rendered, taxonomy)
+        else:
+            scene = predict(rendered.image)
+            looks = appearances(scene, rendered)
+        yield Told(frame, scene, looks, rendered)
+
+
+def samples_of(told: Told, options: PromptOptions, rng: np.random.Generator) -> list[Sample]:
+    """Some of a frame's regions (those whose looks are known), its summary and a few questions."""
+    known = [r.id for r in told.scene.regions if r.id in told.looks]
+    chosen = sorted(rng.permutation(known)[:_REGIONS]) if known else []
+    made = [
+        Sample(
+            region_chat(told.frame, told.scene, int(i), options),
+            region_sentence(told.scene, int(i), told.looks[int(i)]),
+        )
+        for i in chosen
+    ]
+    view = told.rendered.view
+    made.append(Sample(scene_chat(told.frame, told.scene, options), scene_sentence(told.scene, view)))
+    asked = questions(told.scene, told.looks, view, rng)
+    for k in rng.permutation(len(asked))[:_QUESTIONS]:
+        made.append(Sample(question_chat(told.frame, told.scene, asked[k].question, options), asked[k].answer))
+    return made
+
+
+def corpus(first_seed: int, n: int, options: PromptOptions, workers: int | None = None) -> list[str]:
+    """Prompt texts and answers of ``n`` rendered frames: what the tokenizer is trained on."""
+    jobs = [(first_seed + k, min(25, n - k), options) for k in range(0, n, 25)]
+    return [text for texts in parallel(_texts, jobs, workers or os.cpu_count() or 1) for text in texts]
+
+
+def _texts(job: tuple[int, int, PromptOptions]) -> list[str]:
+    first_seed, n, options = job
+    texts = []
+    for told in told_frames(first_seed, n):
+        for sample in samples_of(told, options, np.random.default_rng(told.frame.ref.index)):
+            parts = [p.text for message in sample.chat for p in message.parts if isinstance(p, Text)]
+            texts += [*parts, sample.answer]
+    return texts
+
+
+def write_samples(
+    folder: Path,
+    first_seed: int,
+    n: int,
+    processor_folder: Path,
+    options: PromptOptions,
+    scene_model: str | None = None,
+    progress: Callable[[int], None] | None = None,
+    workers: int | None = None,
+) -> list[Path]:
+    """Tokenised sample caches of ``n`` frames, one folder a hundred; finished folders are kept."""
+    jobs, folders = [], []
+    for k in range(0, n, CHUNK):
+        target = folder / f"chunk-{k // CHUNK:05d}"
+        folders.append(target)
+        if not (target / "index.npz").is_file():
+            jobs.append((target, first_seed + k, min(CHUNK, n - k), processor_folder, options, scene_model))
+    for count in parallel(_write_chunk, jobs, workers or os.cpu_count() or 1):
+        if progress is not None:
+            progress(count)
+    return folders
+
+
+def _write_chunk(job: tuple[Path, int, int, Path, PromptOptions, str | None]) -> int:
+    target, first_seed, n, processor_folder, options, scene_model = job
+    import torch
+    from transformers import AutoProcessor
+
+    from describer.vlm.sample_cache import CacheWriter, FastEncoder
+
+    torch.set_num_threads(1)
+    processor: Any = AutoProcessor.from_pretrained(processor_folder)
+    with CacheWriter(target, FastEncoder(processor)) as writer:
+        for told in told_frames(first_seed, n, scene_model):
+            for sample in samples_of(told, options, np.random.default_rng([told.frame.ref.index, 3])):
+                writer.add(sample)
+    return n
