@@ -23,6 +23,8 @@ class Found:
 def _plural(word: str) -> str:
     if re.search(r"(s|x|ch|sh)$", word):
         return f"{word}(?:es)?"
+    if word.endswith("knife"):
+        return f"{word[:-2]}(?:fe|ves)"
     if re.search(r"[^aeiou]y$", word):
         return f"{word[:-1]}(?:y|ies)"
     return f"{word}s?"

@@ -1,0 +1,169 @@
+"""What the scene model knows of a frame, as short regular JSON for a language model to read.
+
+Facts hold geometry, contact and activity only. How things look (colour, blood, smoke, glare, blur, jaws)
+is never in them: that the language model must see for itself.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from describer.geometry import entry_side, place_of, raster, size_word, tip_of
+from describer.types import Mask, Region, Scene
+
+MAX_CONTACTS = 3
+MAX_REGIONS = 14
+MAX_PAIRS = 6
+
+
+@functools.lru_cache(maxsize=512)
+def small_mask(mask: Mask) -> np.ndarray:
+    """The mask at contact resolution (h, w) bool, read-only; a mask too thin for it stays as it is."""
+    full = mask.to_array()
+    small = raster(full)
+    small = small if small.any() else full
+    small.setflags(write=False)
+    return small
+
+
+@functools.lru_cache(maxsize=4096)
+def _tip_xy(mask: Mask) -> tuple[float, float]:
+    """Tip of an instrument as shares of width and height."""
+    small = small_mask(mask)
+    x, y = tip_of(small)
+    return x / small.shape[1], y / small.shape[0]
+
+
+def tip_place(region: Region) -> str:
+    """Place word of the instrument's tip."""
+    return place_of(_tip_xy(region.mask), (1, 1))
+
+
+@functools.lru_cache(maxsize=4096)
+def _entry(mask: Mask) -> str | None:
+    return entry_side(small_mask(mask))
+
+
+def entry_of(region: Region) -> str | None:
+    """Side of the frame ("left", "right", "top", "bottom") from which an instrument enters, or None."""
+    return _entry(region.mask)
+
+
+@functools.lru_cache(maxsize=8192)
+def _tip_distance(instrument: Mask, other: Mask) -> float:
+    """Distance from an instrument's tip to the nearest pixel of another mask, in raster pixels."""
+    small = small_mask(other)
+    x, y = _tip_xy(instrument)
+    ys, xs = np.nonzero(small)
+    return float(np.hypot(xs + 0.5 - x * small.shape[1], ys + 0.5 - y * small.shape[0]).min())
+
+
+def sure_word(score: float) -> str:
+    """high >= 0.8, medium >= 0.5, else low."""
+    return "high" if score >= 0.8 else "medium" if score >= 0.5 else "low"
+
+
+def activity_of(scene: Scene) -> str | None:
+    """Label of the likeliest activity."""
+    best = max(scene.activities, key=lambda activity: activity.score, default=None)
+    return None if best is None else best.label
+
+
+def contacts_of(scene: Scene, region: Region, limit: int = MAX_CONTACTS) -> tuple[Region, ...]:
+    """Regions in contact: instruments first, then by nearness to an instrument's tip, else by area.
+
+    A label's second region comes after every label's first, so that few contacts name many things.
+    """
+    others = [scene.region(i) for i in dict.fromkeys(scene.related(region.id, "touches"))]
+
+    def order(other: Region) -> tuple[bool, float, int]:
+        from_tip = region.kind == "instrument"
+        rank = _tip_distance(region.mask, other.mask) if from_tip else -other.area_fraction
+        return other.kind != "instrument", rank, other.id
+
+    others.sort(key=order)
+    labels = [other.label for other in others]
+    turns = [labels[:i].count(label) for i, label in enumerate(labels)]
+    return tuple(other for _, other in sorted(zip(turns, others), key=lambda pair: pair[0])[:limit])
+
+
+def targets_of(scene: Scene, region: Region) -> tuple[Region, ...]:
+    """Regions that this one acts on, by id."""
+    found = (r.object for r in scene.relations if r.predicate == "acts on" and r.subject == region.id)
+    return tuple(scene.region(i) for i in sorted(set(found)))
+
+
+def _named(regions: tuple[Region, ...]) -> list[str]:
+    return [f"{region.label} {region.id}" for region in regions]
+
+
+def region_facts(scene: Scene, region_id: int) -> dict[str, Any]:
+    """Facts of one region; RecordError when the scene has no such region."""
+    region = scene.region(region_id)
+    facts: dict[str, Any] = {
+        "id": region.id,
+        "label": region.label,
+        "sure": sure_word(region.score),
+        "place": region.place,
+        "size": size_word(region.area_fraction),
+    }
+    if region.kind == "instrument":
+        side = entry_of(region)
+        if side is not None:
+            facts["from"] = side
+        facts["tip"] = tip_place(region)
+    facts["touches"] = _named(contacts_of(scene, region))
+    targets = targets_of(scene, region)
+    if targets:
+        facts["acts_on"] = _named(targets)
+    activity = activity_of(scene)
+    if activity is not None:
+        facts["activity"] = activity
+    return facts
+
+
+def listed(scene: Scene) -> tuple[Region, ...]:
+    """The regions that scene facts name: instruments first, then by area, at most 14."""
+    order = sorted(scene.regions, key=lambda r: (r.kind != "instrument", -r.area_fraction, r.id))
+    return tuple(order[:MAX_REGIONS])
+
+
+def listed_contacts(scene: Scene) -> tuple[tuple[Region, Region], ...]:
+    """(instrument, other) pairs in contact, each once, every instrument's first contact before the second
+    ones, at most 6."""
+    shown = listed(scene)
+    ids = {region.id for region in shown}
+    ranked, seen = [], set()
+    for turn, region in enumerate(r for r in shown if r.kind == "instrument"):
+        others = [o for o in contacts_of(scene, region, MAX_REGIONS) if o.id in ids]
+        for rank, other in enumerate(sorted(others, key=lambda o: o.kind == "instrument")):
+            pair = frozenset((region.id, other.id))
+            if pair not in seen:
+                seen.add(pair)
+                ranked.append((rank, turn, region, other))
+    ranked.sort(key=lambda entry: entry[:2])
+    return tuple((region, other) for _, _, region, other in ranked[:MAX_PAIRS])
+
+
+def scene_facts(scene: Scene) -> dict[str, Any]:
+    """Facts of the whole frame."""
+    facts: dict[str, Any] = {}
+    activity = activity_of(scene)
+    if activity is not None:
+        facts["activity"] = activity
+    facts["regions"] = [[r.id, r.label, r.place, size_word(r.area_fraction)] for r in listed(scene)]
+    facts["touches"] = [[a.id, b.id] for a, b in listed_contacts(scene)]
+    acts = [[r.id, t.id] for r in listed(scene) for t in targets_of(scene, r)]
+    if acts:
+        facts["acts_on"] = acts[:MAX_PAIRS]
+    return facts
+
+
+def to_json(facts: Mapping[str, Any]) -> str:
+    """Compact JSON: no spaces, order kept."""
+    return json.dumps(facts, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,209 @@
+"""The canonical true sentences of a scene: what a model is taught to say, word for word the same each time.
+
+Everything follows from the Scene, plus an Appearance or a view where they are known; what is not known is
+not said. Every entity word is the label of a region of the scene.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from describer.geometry import size_word
+from describer.prompts.facts import (
+    activity_of,
+    contacts_of,
+    entry_of,
+    listed,
+    listed_contacts,
+    targets_of,
+    tip_place,
+)
+from describer.types import Appearance, Region, Scene
+from describer.wording import (
+    BLOOD_WORDS,
+    BLUR_PHRASE,
+    COVER_PHRASES,
+    GLARE_WORDS,
+    SMOKE_WORDS,
+    counted,
+    is_mass,
+    is_plural,
+    joined,
+    sentence_case,
+    with_article,
+)
+
+
+class View(Protocol):
+    """What disturbs the whole view: ``smoke`` none|light|heavy, ``blood`` none|some|a lot."""
+
+    @property
+    def smoke(self) -> str: ...
+    @property
+    def blood(self) -> str: ...
+    @property
+    def glare(self) -> bool: ...
+    @property
+    def blur(self) -> bool: ...
+    @property
+    def dirt(self) -> bool: ...
+
+
+def region_sentence(scene: Scene, region_id: int, appearance: Appearance | None = None) -> str:
+    """One sentence on where a region is and what it touches, and one on how it looks when that is known."""
+    region = scene.region(region_id)
+    where = _instrument(scene, region) if region.kind == "instrument" else _tissue(scene, region)
+    looks = "" if appearance is None else _looks(region, appearance)
+    return f"{sentence_case(where)}.{looks}"
+
+
+def _others(region: Region, others: tuple[Region, ...]) -> list[str]:
+    """Noun phrases of other regions, each label once; one of the region's own label is "another"/"more"."""
+    phrases = []
+    for other in others:
+        if other.label != region.label:
+            phrases.append(with_article(other.label, other.kind))
+        elif is_mass(other.label) or is_plural(other.label) or other.kind == "anatomy":
+            phrases.append(f"more {other.label}")
+        else:
+            phrases.append(f"another {other.label}")
+    return list(dict.fromkeys(phrases))
+
+
+def _instrument(scene: Scene, region: Region) -> str:
+    many = is_plural(region.label)
+    side, tip = entry_of(region), tip_place(region)
+    if size_word(region.area_fraction) == "tiny":
+        verb = f"{'are' if many else 'is'} just visible"
+    elif side is None:
+        verb = "lie" if many else "lies"
+    else:
+        verb = "enter" if many else "enters"
+    source = f" in the {region.place}" if side is None else f" from the {side}"
+    text = f"{with_article(region.label, region.kind)} {verb}{source}"
+    text += f" with {'their' if many else 'its'} tip in the {tip}"
+    targets = targets_of(scene, region)
+    contacts = tuple(r for r in contacts_of(scene, region) if r not in targets)
+    if targets:
+        text += f", at work on {joined(_others(region, targets))}"
+    if contacts:
+        text += f"{' and' if targets else ','} touching {joined(_others(region, contacts))}"
+    return text if targets or contacts else f"{text}, touching nothing"
+
+
+def _tissue(scene: Scene, region: Region) -> str:
+    name = with_article(region.label, region.kind)
+    size, place = size_word(region.area_fraction), region.place
+    many = is_plural(region.label)
+    if region.kind == "pathology" and not many:
+        text = f"{'an' if size[0] in 'aeiou' else 'a'} {size} {region.label} lies in the {place}"
+    elif size in {"large", "very large"}:
+        text = f"{name} {'fill' if many else 'fills'} a {size} part of the view around the {place}"
+    elif size == "medium":
+        text = f"{name} {'cover' if many else 'covers'} a medium-sized area in the {place}"
+    elif size == "small":
+        text = f"{name} {'take' if many else 'takes'} up a small area in the {place}"
+    else:
+        text = f"{name} {'show' if many else 'shows'} only as a tiny patch in the {place}"
+    contacts = contacts_of(scene, region)
+    tools = _others(region, tuple(r for r in contacts if r.kind == "instrument"))
+    rest = _others(region, tuple(r for r in contacts if r.kind != "instrument"))
+    if tools:
+        text += f", touched by {joined(tools)}"
+    if rest:
+        text += f"{' and' if tools else ','} next to {joined(rest)}"
+    return text
+
+
+def _looks(region: Region, appearance: Appearance) -> str:
+    """ "" or " It is shiny silver-grey with bloodstains, jaws open, out of focus."."""
+    many = is_plural(region.label)
+    surface = region.kind in {"anatomy", "pathology"}
+    subject = ("Their surface" if many else "Its surface") if surface else ("They" if many else "It")
+    be, have, show = ("is", "has", "shows") if surface or not many else ("are", "have", "show")
+    gloss = GLARE_WORDS["tissue" if surface else "instrument"] if appearance.glare else None
+    words = " ".join(word for word in (gloss, appearance.colour) if word)
+    cover = COVER_PHRASES.get(appearance.cover)
+    extras = [f"jaws {appearance.state}"] if appearance.state else []
+    extras += [] if appearance.sharp else [BLUR_PHRASE]
+    if words:
+        start = f"{be} {words}" + (f" with {cover}" if cover else "")
+    elif cover:
+        start = f"{show} {cover}"
+    elif extras:
+        start = f"{have if appearance.state else be} {extras.pop(0)}"
+    else:
+        return ""
+    return f" {subject} {', '.join([start, *extras])}."
+
+
+def scene_sentence(scene: Scene, view: View | None = None) -> str:
+    """Activity, instruments with places and what they touch, then everything else in view, then the view."""
+    activity = activity_of(scene)
+    tools, rest = _tools(scene), _rest(scene)
+    # A comma before "and": each phrase may end in what its instrument touches.
+    several = [", ".join(tools[:-1]), tools[-1]] if tools[1:] else tools
+    parts = [", and ".join(several) or "no instrument is in view"]
+    parts += [rest] if rest else []
+    head = f"{sentence_case(activity)}: " if activity else ""
+    text = f"{head}{'; '.join(parts)}."
+    return sentence_case(text) if view is None else f"{sentence_case(text)} {view_sentence(view)}"
+
+
+def _grouped(regions: list[Region]) -> dict[str, list[Region]]:
+    groups: dict[str, list[Region]] = {}
+    for region in regions:
+        groups.setdefault(region.label, []).append(region)
+    return groups
+
+
+def _total(scene: Scene, label: str) -> int:
+    return sum(region.label == label for region in scene.regions)
+
+
+def _tools(scene: Scene) -> list[str]:
+    """One phrase a label: "a hook in the center right touching the gallbladder"."""
+    targets: dict[int, tuple[str, Region]] = {}
+    for tool, other in listed_contacts(scene):
+        if other.kind != "instrument":
+            targets.setdefault(tool.id, ("touching", other))
+    phrases = []
+    for label, group in _grouped([r for r in listed(scene) if r.kind == "instrument"]).items():
+        places = list(dict.fromkeys(region.place for region in group))
+        for region in group:
+            acted = targets_of(scene, region)
+            if acted:
+                targets[region.id] = ("at work on", acted[0])
+        told = [targets[region.id] for region in group if region.id in targets]
+        phrase = f"{counted(label, 'instrument', _total(scene, label))} in the {joined(places)}"
+        if told:
+            verb = "at work on" if any(verb == "at work on" for verb, _ in told) else "touching"
+            named = dict.fromkeys(with_article(o.label, o.kind) for v, o in told if v == verb)
+            phrase += f" {verb} {joined(list(named))}"
+        phrases.append(phrase)
+    return phrases
+
+
+def _rest(scene: Scene) -> str:
+    """ "liver, two areas of fat and a polyp are in view"."""
+    names = []
+    for label, group in _grouped([r for r in listed(scene) if r.kind != "instrument"]).items():
+        total = _total(scene, label)
+        single = total == 1 and group[0].kind == "anatomy"
+        names.append(label if single else counted(label, group[0].kind, total))
+    if not names:
+        return ""
+    only = names[0]
+    one = len(names) == 1 and not is_plural(only) and " areas of " not in only
+    return f"{joined(names)} {'is' if one else 'are'} in view"
+
+
+def view_sentence(view: View) -> str:
+    """ "The view is clear." or what disturbs it."""
+    words = [SMOKE_WORDS.get(view.smoke), BLOOD_WORDS.get(view.blood), "blurred" if view.blur else None]
+    things = [word for word, on in (("glare", view.glare), ("dirt on the lens", view.dirt)) if on]
+    told = [word for word in words if word]
+    if things and not told:
+        return f"The view has {joined(things)}."
+    tail = f" with {joined(things)}" if things else ""
+    return f"The view is {joined(told) if told else 'clear'}{tail}."
