@@ -6,6 +6,7 @@ import contextlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -67,7 +68,7 @@ def _kept(number: int, rate: float, fps: float | None) -> bool:
 
 
 @contextlib.contextmanager
-def _opened(path: Path, name: str) -> Iterator[object]:
+def _opened(path: Path, name: str) -> Iterator[Any]:
     import cv2
 
     capture = cv2.VideoCapture(str(path))
@@ -82,9 +83,9 @@ def _opened(path: Path, name: str) -> Iterator[object]:
         capture.release()
 
 
-def _header(capture: object) -> tuple[float, int]:
+def _header(capture: Any) -> tuple[float, int]:
     import cv2
 
-    rate = capture.get(cv2.CAP_PROP_FPS)  # type: ignore[attr-defined]
-    count = capture.get(cv2.CAP_PROP_FRAME_COUNT)  # type: ignore[attr-defined]
+    rate = capture.get(cv2.CAP_PROP_FPS)
+    count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
     return (rate if math.isfinite(rate) and rate > 0 else 25.0), max(int(count), 0)
