@@ -22,7 +22,9 @@ from describer.errors import InputError
 from describer.seg.losses import IGNORE, REST, SOME_INSTRUMENT
 
 _DARK = 22
-_SPLITS = ("train", "held out")
+_SPLITS = ("train", "held out", "evaluation only")
+# Registration terms or no stated licence: scored on, never trained on.
+_EVALUATION_ONLY = ("endovis15_rigid", "endovis15_robotic", "endovis17", "artnet")
 
 # What CholecT50's triplets say of the activity, strongest evidence first.
 _VERB_ACTIVITY = (
@@ -49,7 +51,7 @@ class LabelledFrame:
 
 
 def read_indexed(index: Path, split: str, class_names: Sequence[str]) -> Iterator[LabelledFrame]:
-    """Frames of the "train" or "held out" split of every source that the index and the readers share."""
+    """Frames of a split ("train", "held out", "evaluation only") of every source that has a reader here."""
     if split not in _SPLITS:
         raise InputError(f"split {split!r} is unknown; use one of {', '.join(_SPLITS)}.")
     try:
@@ -61,6 +63,8 @@ def read_indexed(index: Path, split: str, class_names: Sequence[str]) -> Iterato
         reader = _READERS.get(str(entry["file"]).split("/", 1)[0])
         if reader is None or entry.get("type") != "image" or _split(entry) != split:
             continue
+        if "mask" not in entry and reader is _some_instrument:
+            continue
         found = reader(Path(index).parent, entry, ids)
         if found is not None:
             yield found
@@ -70,6 +74,8 @@ def _split(entry: dict[str, Any]) -> str:
     """Held out: one CholecT50 operation, GAE's validation folder, every fifth Kvasir picture, one SegCol clip,
     CholecSeg8k's preview grid. Kvasir has one picture a patient as far as is known, so pictures are the unit."""
     folder, name = str(entry["file"]).split("/", 1)
+    if folder in _EVALUATION_ONLY:
+        return "evaluation only"
     held = {
         "cholect50val": entry.get("sequence") == "VID68",
         "gae": entry.get("sequence") == "Validation",
@@ -189,4 +195,5 @@ _READERS: dict[str, Callable[[Path, dict[str, Any], dict[str, int]], LabelledFra
     "cholecseg8k_grid": _cholecseg,
     "cholec_instance_seg": _instances,
     "cholect50val": _triplets,
+    **dict.fromkeys(_EVALUATION_ONLY, _some_instrument),
 }
