@@ -1,0 +1,56 @@
+"""What every language-model backend gives: chats in, texts with a confidence out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from describer.errors import ModelError
+from describer.messages import Chat
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationSettings:
+    """How texts are decoded: greedy while ``temperature`` is 0, else sampled from ``seed``.
+
+    ``batch_size`` is the most chats decoded together; it changes speed and memory, not what is said.
+    """
+
+    max_new_tokens: int = 80
+    batch_size: int = 24
+    temperature: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("max_new_tokens", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ModelError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        if self.temperature < 0:
+            raise ModelError(f"temperature must be at least 0 (0 is greedy), got {self.temperature}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """One answer; ``confidence`` is the geometric mean of its tokens' probabilities, 4 digits."""
+
+    text: str
+    confidence: float
+
+
+@runtime_checkable
+class VisionLanguageModel(Protocol):
+    """A backend. ``prompt_options`` is what was saved beside the model, None for the defaults."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def adapter(self) -> str | None: ...
+
+    @property
+    def prompt_options(self) -> Mapping[str, Any] | None: ...
+
+    def generate(self, chats: Sequence[Chat], settings: GenerationSettings | None = None) -> list[Generated]:
+        """One answer a chat, in the order of the chats; ModelError when a chat does not fit the model."""
+        ...

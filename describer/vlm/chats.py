@@ -1,0 +1,69 @@
+"""Chats as a processor's own prompt text: the one place where prompts for training and for use are written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from describer.errors import ModelError
+from describer.messages import Chat, Text
+
+
+def control_words(processor: Any) -> tuple[str, ...]:
+    """Words that mean something to the processor, such as ``<image>``; a user's text must not hold them."""
+    tokenizer = processor.tokenizer
+    words = set(tokenizer.all_special_tokens) | set(getattr(tokenizer, "additional_special_tokens", None) or ())
+    words |= {getattr(processor, name, None) for name in ("image_token", "video_token", "fake_image_token")}
+    return tuple(sorted((w for w in words if isinstance(w, str) and len(w) > 1), key=len, reverse=True))
+
+
+def defuse(text: str, words: tuple[str, ...]) -> str:
+    """`text` with every control word split by a space, so that it is read as text."""
+    for word in words:
+        if word in text:
+            text = text.replace(word, f"{word[0]} {word[1:]}")
+    return text
+
+
+def conversation(chat: Chat, words: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The chat for a template, pictures as bare placeholders."""
+
+    def content(part: Any) -> dict[str, Any]:
+        if isinstance(part, Text):
+            return {"type": "text", "text": defuse(part.text, words)}
+        return {"type": "image"}
+
+    return [{"role": message.role, "content": [content(p) for p in message.parts]} for message in chat]
+
+
+def render_prompt(processor: Any, chat: Chat, words: tuple[str, ...]) -> str:
+    """What the model reads before it answers, one placeholder a picture."""
+    require_template(processor)
+    return str(processor.apply_chat_template(conversation(chat, words), add_generation_prompt=True, tokenize=False))
+
+
+def render_sample(processor: Any, chat: Chat, answer: str, words: tuple[str, ...]) -> tuple[str, str]:
+    """(prompt, target): the target is the answer as the template writes it, with the end-of-turn token."""
+    prompt = render_prompt(processor, chat, words)
+    answer = defuse(answer, words)
+    turn = {"role": "assistant", "content": [{"type": "text", "text": answer}]}
+    full = str(processor.apply_chat_template([*conversation(chat, words), turn], tokenize=False))
+    target = full[len(prompt) :].rstrip("\n") if full.startswith(prompt) else answer
+    if target.rstrip().endswith(answer.rstrip()):
+        # Templates of base checkpoints close no turn; without an end the model would never stop.
+        target = target.rstrip() + (processor.tokenizer.eos_token or "")
+    return prompt, target
+
+
+def require_template(processor: Any) -> None:
+    """ModelError for a checkpoint that was not made for chats."""
+    if not (getattr(processor, "chat_template", None) or getattr(processor.tokenizer, "chat_template", None)):
+        raise ModelError(
+            f"{getattr(processor.tokenizer, 'name_or_path', '') or 'This model'} has no chat template: it is a base "
+            "checkpoint; choose the instruction-tuned one of the same family."
+        )
+
+
+def adds_special_tokens(processor: Any, prompt: str) -> bool:
+    """Whether the tokenizer must add its own start token: not when the template wrote it already."""
+    bos = processor.tokenizer.bos_token
+    return not (bos and prompt.startswith(bos))
