@@ -8,6 +8,7 @@ from typing import Any
 
 from describer.errors import InputError
 from describer.messages import Chat, Message, Picture, Text
+from describer.overlay import numbered_overlay
 from describer.prompts.crops import FRAME_SIDE_PX, at_most, focal_crop
 from describer.prompts.facts import region_facts, scene_facts, to_json
 from describer.prompts.templates import render, template_hashes
@@ -106,8 +107,6 @@ def _pictures(
         image = at_most(frame.image, FRAME_SIDE_PX)
         # A blank overlay costs accuracy, so a frame without regions goes out plain.
         if options.overlay and scene.regions:
-            from describer.overlay import numbered_overlay
-
             marked = numbered_overlay(image, scene, taxonomy or load_taxonomy("core"))
             pictures.append(Picture(marked, "overlay"))
         else:

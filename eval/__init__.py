@@ -1,0 +1,1 @@
+"""Scores, one subject a file; importing any of them needs NumPy and this package only."""

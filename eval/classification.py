@@ -1,0 +1,51 @@
+"""Scores of a choice among classes: confusion, accuracy, macro-F1."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScores:
+    """``accuracy`` and ``macro_f1`` in [0, 1] over ``n`` pairs; both 0 when n is 0."""
+
+    accuracy: float
+    macro_f1: float
+    n: int
+
+
+def confusion(
+    predicted: Sequence[Hashable], true: Sequence[Hashable], classes: Sequence[Hashable]
+) -> np.ndarray:
+    """Counts, shape (classes, classes): rows are the truth, columns the prediction.
+
+    ValueError when the lengths differ or a value is not among ``classes``.
+    """
+    if len(predicted) != len(true):
+        raise ValueError(f"{len(predicted)} predictions against {len(true)} true values")
+    index = {name: i for i, name in enumerate(classes)}
+    unknown = {value for value in (*predicted, *true) if value not in index}
+    if unknown:
+        raise ValueError(f"values {sorted(map(str, unknown))} are not among the classes {list(classes)}")
+    matrix = np.zeros((len(index), len(index)), np.int64)
+    for guess, truth in zip(predicted, true):
+        matrix[index[truth], index[guess]] += 1
+    return matrix
+
+
+def f1_of(matrix: np.ndarray) -> np.ndarray:
+    """F1 of each class of a confusion matrix, NaN for a class that is neither true nor predicted."""
+    hits = np.diag(matrix).astype(np.float64)
+    total = matrix.sum(axis=0) + matrix.sum(axis=1)
+    return np.divide(2 * hits, total, out=np.full(len(hits), np.nan), where=total > 0)
+
+
+def class_scores(predicted: Sequence[Hashable], true: Sequence[Hashable]) -> ClassScores:
+    """Accuracy and macro-F1; the mean runs over the classes that occur in the truth or the prediction."""
+    if not true and not predicted:
+        return ClassScores(0.0, 0.0, 0)
+    matrix = confusion(predicted, true, list(dict.fromkeys((*true, *predicted))))
+    return ClassScores(float(np.trace(matrix) / matrix.sum()), float(np.nanmean(f1_of(matrix))), len(true))
