@@ -1,0 +1,188 @@
+"""Losses for full and partial labels, and how several of them become one step.
+
+A label map holds class ids and three codes. What a data set does not annotate it says nothing about, so a code
+stands for a set of classes and its loss is the negative log of the set's summed probability:
+
+    IGNORE 255           nothing is known
+    REST 254             any class except those the sample's data set annotates
+    SOME_INSTRUMENT 253  an instrument of unknown type
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from describer.errors import DescriberError
+from describer.seg.model import SceneOutput, disparity_to_depth
+
+IGNORE, REST, SOME_INSTRUMENT = 255, 254, 253
+TASKS = ("segmentation", "activity", "depth")
+DICE_SMOOTH = 1.0
+
+
+def labels_at(labels: Tensor, hw: tuple[int, int]) -> Tensor:
+    """Label maps (B, H, W) sampled at the cell centres of an (h, w) grid, as int64."""
+    return F.interpolate(labels[:, None].float(), size=hw, mode="nearest-exact")[:, 0].long()
+
+
+def partial_cross_entropy(
+    logits: Tensor,
+    labels: Tensor,
+    annotated: Tensor,
+    instruments: Sequence[int],
+    class_weights: Tensor | None = None,
+) -> Tensor:
+    """Mean of -log p(allowed classes) over the pixels of which something is known.
+
+    Shape: logits (B, C, h, w) float; labels (B, h, w) int64; annotated (B, C) bool; class_weights (C,) for pixels
+    of one known class (set-valued pixels weigh 1).
+    """
+    log_p = logits.log_softmax(1)
+    classes = logits.shape[1]
+    known = labels < classes
+    loss = -log_p.gather(1, labels.where(known, torch.zeros_like(labels))[:, None])[:, 0]
+    weight = known.to(loss.dtype)
+    if class_weights is not None:
+        weight = weight * class_weights[labels.clamp(max=classes - 1)]
+    coded = (labels == REST) | (labels == SOME_INSTRUMENT)
+    if coded.any():
+        b, y, x = coded.nonzero(as_tuple=True)
+        allowed = _allowed(labels[b, y, x], ~annotated[b], instruments)
+        possible = allowed.any(1)
+        b, y, x, allowed = b[possible], y[possible], x[possible], allowed[possible]
+        set_loss = -log_p[b, :, y, x].masked_fill(~allowed, float("-inf")).logsumexp(1)
+        loss = loss.index_put((b, y, x), set_loss)
+        weight = weight.index_put((b, y, x), weight.new_ones(()))
+    return (loss * weight).sum() / weight.sum().clamp(min=1)
+
+
+def _allowed(codes: Tensor, not_annotated: Tensor, instruments: Sequence[int]) -> Tensor:
+    """The classes (P, C) that a coded pixel may be."""
+    is_instrument = torch.zeros_like(not_annotated)
+    is_instrument[:, list(instruments)] = True
+    return torch.where((codes == REST)[:, None], not_annotated, is_instrument)
+
+
+def partial_dice(logits: Tensor, labels: Tensor, annotated: Tensor, instruments: Sequence[int]) -> Tensor:
+    """1 - soft Dice, pooled over the batch and averaged over the classes present in it.
+
+    A pixel counts for a class only where it is known whether it belongs to it: REST pixels for annotated classes,
+    SOME_INSTRUMENT pixels for everything but instruments. Shapes as in `partial_cross_entropy`.
+    """
+    classes = logits.shape[1]
+    p = logits.softmax(1)
+    known = labels < classes
+    target = F.one_hot(labels.where(known, torch.zeros_like(labels)), classes).permute(0, 3, 1, 2)
+    target = target.to(p.dtype) * known[:, None]
+    decided = known[:, None] | ((labels == REST)[:, None] & annotated[:, :, None, None])
+    no_instrument = torch.ones(classes, dtype=torch.bool, device=labels.device)
+    no_instrument[list(instruments)] = False
+    decided = decided | ((labels == SOME_INSTRUMENT)[:, None] & no_instrument[None, :, None, None])
+    p = p * decided
+    overlap, total = (p * target).sum((0, 2, 3)), (p + target).sum((0, 2, 3))
+    present = target.sum((0, 2, 3)) > 0
+    dice = (2 * overlap + DICE_SMOOTH) / (total + DICE_SMOOTH)
+    return (1 - dice)[present].sum() / present.sum().clamp(min=1)
+
+
+def scale_invariant_log(depth: Tensor, target: Tensor) -> Tensor:
+    """Variance of the log ratio per frame (Eigen et al., arXiv 1406.2283, lambda 1), over frames with depth.
+
+    Shape: both (B, h, w); target is NaN or <= 0 where unknown. A common scale of the target changes nothing.
+    """
+    known = target.isfinite() & (target > 0)
+    ratio = (depth.log() - target.where(known, torch.ones_like(target)).log()) * known
+    n = known.sum((1, 2)).clamp(min=1)
+    mean = ratio.sum((1, 2)) / n
+    variance = (ratio.square().sum((1, 2)) / n - mean.square()).clamp(min=0)
+    return variance.sum() / known.any(2).any(1).sum().clamp(min=1)
+
+
+def depth_loss(disparity: Sequence[Tensor], target: Tensor) -> Tensor:
+    """Scale-invariant loss averaged over the scales, each against depth sampled at its own cells."""
+    losses = []
+    for scale in disparity:
+        there = F.interpolate(target[:, None].float(), size=scale.shape[2:], mode="nearest-exact")[:, 0]
+        losses.append(scale_invariant_log(disparity_to_depth(scale)[:, 0], there))
+    return torch.stack(losses).mean()
+
+
+def activity_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy over frames whose activity is known (not -1); 0 if none is."""
+    known = target >= 0
+    return F.cross_entropy(logits[known].float(), target[known].long()) if known.any() else logits.float().sum() * 0
+
+
+def scene_losses(
+    output: SceneOutput,
+    batch: dict[str, Tensor],
+    instruments: Sequence[int],
+    class_weights: Tensor | None = None,
+) -> dict[str, Tensor]:
+    """The loss of every task that the model has a head and the batch a label for.
+
+    `batch` is what `data.BatchLoader` yields. Classes are compared on the logits' own grid.
+    """
+    logits = output.logits.float()
+    labels = labels_at(batch["labels"], (logits.shape[2], logits.shape[3]))
+    losses = {
+        "segmentation": partial_cross_entropy(logits, labels, batch["annotated"], instruments, class_weights)
+        + partial_dice(logits, labels, batch["annotated"], instruments)
+    }
+    if output.activity_logits is not None:
+        losses["activity"] = activity_loss(output.activity_logits, batch["activity"])
+    if output.disparity is not None:
+        losses["depth"] = depth_loss(output.disparity, batch["depth"])
+    return losses
+
+
+class Balancer(nn.Module, ABC):
+    """Turns the tasks' losses into gradients. One small class a strategy; its own parameters are trained along."""
+
+    @abstractmethod
+    def backward(self, losses: dict[str, Tensor], shared: Sequence[nn.Parameter]) -> Tensor:
+        """Accumulate `.grad` in everything that the losses reach and return the total that was minimised.
+
+        `shared` are the parameters all tasks meet in, for strategies that compare the tasks' gradients.
+        """
+
+
+class EqualBalancer(Balancer):
+    """The sum of the losses, each times a fixed weight (1 where none is given)."""
+
+    def __init__(self, weights: dict[str, float] | None = None) -> None:
+        super().__init__()
+        self.weights = weights or {}
+
+    def backward(self, losses: dict[str, Tensor], shared: Sequence[nn.Parameter]) -> Tensor:
+        total = torch.stack([self.weights.get(name, 1.0) * loss for name, loss in losses.items()]).sum()
+        total.backward()
+        return total.detach()
+
+
+class UncertaintyBalancer(Balancer):
+    """Homoscedastic uncertainty (Kendall et al., arXiv 1705.07115): exp(-s) loss + s, with one learned s a task."""
+
+    def __init__(self, tasks: Sequence[str] = TASKS) -> None:
+        super().__init__()
+        self.log_variance = nn.ParameterDict({task: nn.Parameter(torch.zeros(())) for task in tasks})
+
+    def backward(self, losses: dict[str, Tensor], shared: Sequence[nn.Parameter]) -> Tensor:
+        terms = [(-self.log_variance[k]).exp() * loss + self.log_variance[k] for k, loss in losses.items()]
+        total = torch.stack(terms).sum()
+        total.backward()
+        return total.detach()
+
+
+def make_balancer(name: str, weights: dict[str, float] | None = None) -> Balancer:
+    """The strategy called `name`: "equal" (with fixed weights) or "uncertainty"."""
+    if name == "equal":
+        return EqualBalancer(weights)
+    if name == "uncertainty":
+        return UncertaintyBalancer()
+    raise DescriberError(f"balance '{name}' is unknown; choose equal or uncertainty.")

@@ -1,0 +1,144 @@
+"""The scene model: one DINOv2 backbone, dense classes, activity and depth, in Hugging Face's own format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import Dinov2Config, Dinov2Model, PreTrainedModel
+from transformers import initialization as init
+from transformers.utils import ModelOutput
+
+from describer.errors import DescriberError
+from describer.seg.config import SceneConfig
+from describer.seg.heads import ActivityHead, DenseDecoder, DepthHead
+from describer.seg.sma import SmaStem, ZeroConv2d
+from describer.seg.tesla import add_tesla, merge_tesla
+
+NEAR, FAR = 1.0, 100.0
+"""Depths that a disparity of 1 and 0 stand for; the unit is free, since depth is learned up to scale."""
+
+
+@dataclass
+class SceneOutput(ModelOutput):
+    """What one forward gives.
+
+    logits: (B, C, ceil(H/4), ceil(W/4)); activity_logits: (B, K); disparity: (B, 1, h, w) in (0, 1) each, finest
+    first, four scales in training and one otherwise. What the model has no head for is None.
+    """
+
+    logits: Tensor | None = None
+    activity_logits: Tensor | None = None
+    disparity: tuple[Tensor, ...] | None = None
+
+
+class SceneModel(PreTrainedModel):
+    """Classes, activity and depth of endoscopic frames.
+
+    Shape: pixel_values (B, 3, H, W) as `image.to_pixels` gives them, H and W multiples of the patch (14).
+    """
+
+    config: SceneConfig
+    config_class = SceneConfig
+    base_model_prefix = "scene"
+    main_input_name = "pixel_values"
+    _supports_sdpa = True
+
+    def __init__(self, config: SceneConfig) -> None:
+        super().__init__(config)
+        if not config.class_names:
+            raise DescriberError("SceneConfig.class_names is empty; give the taxonomy's class names.")
+        backbone = config.backbone_config()
+        self.backbone = Dinov2Model(backbone)
+        self.sma = SmaStem(config.sma_width) if config.sma_width else None
+        self.decoder = DenseDecoder(backbone.hidden_size, config.decoder_width)
+        self.classify = nn.Conv2d(config.decoder_width // 2, len(config.class_names), 1)
+        activities = len(config.activity_names)
+        self.activity = ActivityHead(backbone.hidden_size, activities) if activities else None
+        self.depth = DepthHead(config.decoder_width // 2) if config.depth else None
+        if config.adapter == "tesla":
+            self._wrap_backbone()
+        self.post_init()
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        """He initialisation for this model's convolutions; the backbone initialises itself."""
+        super()._init_weights(module)
+        if isinstance(module, ZeroConv2d):
+            init.zeros_(module.weight)
+        elif isinstance(module, nn.Conv2d):
+            init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
+
+    @classmethod
+    def from_backbone(cls, path: str | Path, config: SceneConfig) -> SceneModel:
+        """A new model around the weights of a local DINOv2 folder; `config.backbone` is taken from the folder."""
+        folder = Path(path).resolve()
+        if not (folder / "config.json").is_file():
+            raise DescriberError(f"{folder}: no DINOv2 model there (config.json is missing); give a saved folder.")
+        backbone = Dinov2Model.from_pretrained(folder, dtype=torch.float32)
+        fields = config.to_dict() | {"backbone": _own_fields(backbone.config), "adapter": "none"}
+        model = cls(SceneConfig(**fields))
+        model.backbone.load_state_dict(backbone.state_dict())
+        if config.adapter == "tesla":
+            model.add_adapter_tesla(config)
+        return model
+
+    def add_adapter_tesla(self, config: SceneConfig | None = None) -> None:
+        """Freeze the backbone and give it a TESLA adapter, with `config`'s adapter fields if given."""
+        if config is not None:
+            for name in ("adapter_rank", "adapter_alpha", "adapter_vectors", "adapter_gate"):
+                setattr(self.config, name, getattr(config, name))
+        self._wrap_backbone()
+        self.config.adapter = "tesla"
+
+    def _wrap_backbone(self) -> None:
+        c = self.config
+        add_tesla(self.backbone, c.adapter_rank, c.adapter_alpha, c.adapter_vectors, c.adapter_gate)
+
+    def merge_adapter(self) -> None:
+        """Fold an ungated adapter into the backbone; afterwards the model is a plain one with equal outputs."""
+        merge_tesla(self.backbone)
+        self.config.adapter = "none"
+
+    def forward(self, pixel_values: Tensor) -> SceneOutput:
+        patch = self.backbone.config.patch_size
+        if pixel_values.shape[2] % patch or pixel_values.shape[3] % patch:
+            raise DescriberError(
+                f"Input of {pixel_values.shape[2]} x {pixel_values.shape[3]} (H x W) is not a multiple of {patch}; "
+                "use image.choose_size and image.to_pixels."
+            )
+        grid = (pixel_values.shape[2] // patch, pixel_values.shape[3] // patch)
+        seen = pixel_values if self.sma is None else self.sma(pixel_values)
+        states = self.backbone(seen, output_hidden_states=True).hidden_states
+        tokens = [self.backbone.layernorm(states[k]) for k in self.config.feature_layers]
+        features = self.decoder([_as_map(t, grid) for t in tokens], pixel_values)
+        return SceneOutput(
+            logits=self.classify(features),
+            activity_logits=None if self.activity is None else self.activity(tokens[-1]),
+            disparity=None if self.depth is None else self.depth(features),
+        )
+
+
+def _as_map(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+    """(B, 1 + N, C) -> (B, C, *grid): the class token is dropped, rows stay rows."""
+    return tokens[:, 1:].transpose(1, 2).unflatten(2, grid)
+
+
+def _own_fields(config: Dinov2Config) -> dict:
+    """The backbone fields worth writing: those that differ from Dinov2Config's defaults."""
+    return {k: v for k, v in config.to_diff_dict().items() if k in Dinov2Config.__annotations__} | {
+        "hidden_size": config.hidden_size
+    }
+
+
+def interpolate(maps: Tensor, hw: tuple[int, int]) -> Tensor:
+    """Resize logits or disparity (B, C, h, w) to (B, C, *hw) in float32, corners not aligned."""
+    return F.interpolate(maps.float(), size=hw, mode="bilinear", align_corners=False)
+
+
+def disparity_to_depth(disparity: Tensor) -> Tensor:
+    """Disparity in (0, 1) -> depth from NEAR to FAR."""
+    return 1 / (1 / FAR + (1 / NEAR - 1 / FAR) * disparity.float())

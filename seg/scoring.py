@@ -1,0 +1,150 @@
+"""Exact scores of a scene model on a cached source: what every reported number comes from.
+
+Rules. Predictions are resized to the labels' own size before the arg max. One confusion matrix is pooled over all
+frames; a class counts in the mean if it has a labelled pixel. IGNORE pixels count nowhere. A REST pixel predicted
+as a class that its frame annotates is a false positive of that class; SOME_INSTRUMENT pixels enter only the
+instrument IoU, where all instruments are one class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from describer.errors import TaxonomyError
+from describer.seg.data import CachedDataset, Sample
+from describer.seg.image import TRAIN_HW, to_pixels
+from describer.seg.losses import IGNORE, REST, SOME_INSTRUMENT
+from describer.seg.model import SceneModel, SceneOutput, disparity_to_depth, interpolate
+
+
+@dataclass
+class SegmentationScore:
+    """Pooled confusion of `classes` classes, with partial labels by the rules above."""
+
+    classes: int
+    instruments: Sequence[int]
+    confusion: np.ndarray = field(init=False)
+    rest_hits: np.ndarray = field(init=False)
+    instrument: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.confusion = np.zeros((self.classes, self.classes), np.int64)
+        self.rest_hits = np.zeros(self.classes, np.int64)
+        self.instrument = np.zeros((2, 2), np.int64)
+
+    def add(self, predicted: np.ndarray, labels: np.ndarray, annotated: np.ndarray) -> None:
+        """Count one frame: predicted and labels (H, W), annotated (C,) bool."""
+        known = labels < self.classes
+        pairs = labels[known].astype(np.int64) * self.classes + predicted[known]
+        self.confusion += np.bincount(pairs, minlength=self.classes**2).reshape(self.confusion.shape)
+        rest = np.bincount(predicted[labels == REST].ravel(), minlength=self.classes)
+        self.rest_hits += rest * annotated
+        is_instrument = np.zeros(256, bool)
+        is_instrument[[*self.instruments, SOME_INSTRUMENT]] = True
+        decided = known | (labels == SOME_INSTRUMENT)
+        if annotated[list(self.instruments)].all():
+            decided = decided | (labels == REST)
+        pairs = is_instrument[labels[decided]] * 2 + is_instrument[predicted[decided]]
+        self.instrument += np.bincount(pairs, minlength=4).reshape(2, 2)
+
+    def iou(self) -> np.ndarray:
+        """IoU of every class (C,), NaN where the class has no labelled pixel."""
+        truth = self.confusion.sum(1)
+        union = truth + self.confusion.sum(0) + self.rest_hits - self.confusion.diagonal()
+        return np.where(truth > 0, self.confusion.diagonal() / np.maximum(union, 1), np.nan)
+
+    def instrument_iou(self) -> float | None:
+        """IoU of instruments as one class; None without a labelled instrument pixel."""
+        (_, false_alarm), (miss, hit) = self.instrument.tolist()
+        return hit / (hit + miss + false_alarm) if hit + miss else None
+
+    def accuracy(self) -> float | None:
+        """Share of labelled pixels that are right."""
+        total = int(self.confusion.sum())
+        return int(self.confusion.trace()) / total if total else None
+
+
+def abs_rel(predicted: np.ndarray, target: np.ndarray) -> float | None:
+    """Mean |p - t| / t after scaling p by the ratio of medians; None without known depth (NaN or <= 0)."""
+    known = np.isfinite(target) & (target > 0)
+    if not known.any():
+        return None
+    p, t = predicted[known].astype(np.float64), target[known].astype(np.float64)
+    return float(np.mean(np.abs(p * (np.median(t) / np.median(p)) - t) / t))
+
+
+def evaluate_scene(
+    model: SceneModel,
+    dataset: CachedDataset,
+    hw: tuple[int, int] = TRAIN_HW,
+    batch_size: int = 16,
+    limit: int | None = None,
+) -> dict[str, Any]:
+    """Score `model` on a source (its first `limit` frames): the keys are those of the returned dict.
+
+    n, miou, iou (class name -> IoU or None), pixel_accuracy, instrument_iou, activity_accuracy, activity_n,
+    depth_abs_rel, depth_n. A score that the source has no labels for, or the model no head, is None.
+    """
+    names = model.config.class_names
+    if dataset.classes != len(names):
+        raise TaxonomyError(
+            f"{dataset.folder}: labels of {dataset.classes} classes, the model has {len(names)}; use one taxonomy."
+        )
+    score = SegmentationScore(len(names), model.config.instrument_classes)
+    right: list[bool] = []
+    depth_errors: list[float] = []
+    count = len(dataset) if limit is None else min(limit, len(dataset))
+    was_training = model.training
+    model.eval()
+    for start in range(0, count, batch_size):
+        samples = [dataset[i] for i in range(start, min(start + batch_size, count))]
+        output = _forward(model, samples, hw)
+        for k, sample in enumerate(samples):
+            score.add(_classes(output, k, sample), _codes(sample, len(names)), sample.annotated)
+            if output.activity_logits is not None and sample.activity >= 0:
+                right.append(int(output.activity_logits[k].argmax()) == sample.activity)
+            error = _depth_error(output, k, sample)
+            depth_errors.extend([] if error is None else [error])
+    model.train(was_training)
+    iou = score.iou()
+    return {
+        "n": count,
+        "miou": float(np.nanmean(iou)) if np.isfinite(iou).any() else None,
+        "iou": {name: float(v) if np.isfinite(v) else None for name, v in zip(names, iou, strict=True)},
+        "pixel_accuracy": score.accuracy(),
+        "instrument_iou": score.instrument_iou(),
+        "activity_accuracy": sum(right) / len(right) if right else None,
+        "activity_n": len(right),
+        "depth_abs_rel": float(np.mean(depth_errors)) if depth_errors else None,
+        "depth_n": len(depth_errors),
+    }
+
+
+@torch.inference_mode()
+def _forward(model: SceneModel, samples: Sequence[Sample], hw: tuple[int, int]) -> SceneOutput:
+    return model(to_pixels([sample.image for sample in samples], hw).to(model.device))
+
+
+def _classes(output: SceneOutput, k: int, sample: Sample) -> np.ndarray:
+    logits = output.logits
+    assert logits is not None  # the model always has this head; told to the type checker
+    return interpolate(logits[k : k + 1], sample.labels.shape)[0].argmax(0).cpu().numpy()
+
+
+def _codes(sample: Sample, classes: int) -> np.ndarray:
+    odd = (sample.labels >= classes) & (sample.labels < SOME_INSTRUMENT)
+    if odd.any():
+        raise TaxonomyError(f"A label of {int(sample.labels[odd][0])} is no class of {classes}; use {IGNORE} to ignore.")
+    return sample.labels
+
+
+def _depth_error(output: SceneOutput, k: int, sample: Sample) -> float | None:
+    if output.disparity is None or sample.depth is None:
+        return None
+    disparity = interpolate(output.disparity[0][k : k + 1], sample.depth.shape)
+    return abs_rel(disparity_to_depth(disparity)[0, 0].cpu().numpy(), sample.depth)
