@@ -34,9 +34,10 @@ SPECIAL_TOKENS = (PAD, BOS, EOS, IMAGE, USER, ASSISTANT)
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
+# System messages are left out: this model does one job, and the same words in every prompt would cost time.
 CHAT_TEMPLATE = (
     "{{ bos_token }}"
-    "{% for message in messages %}"
+    "{% for message in messages if message['role'] != 'system' %}"
     "{{ '<assistant>' if message['role'] == 'assistant' else '<user>' }}"
     "{% if message['content'] is string %}{{ message['content'] }}{% else %}"
     "{% for part in message['content'] %}"
