@@ -52,8 +52,13 @@ def lumen(stage: Stage) -> None:
     saw = travel - np.floor(travel)
     # A fold rises gently on the near side and drops sharply behind its crest, towards the lumen.
     crest = smoothstep(0.0, 0.22, saw) * (1.0 - smoothstep(0.35, 1.0, saw))
-    strength = np.clip(0.55 + 0.5 * fbm(rng, small, 2.5, 2), 0.1, 1.0)
+    # Each fold is a crescent of its own strength rather than a full ring.
+    ring = (np.floor(travel) + 40).astype(np.int32) % 64
+    facing, force = rng.uniform(0, 2 * np.pi, 64).astype(np.float32), rng.uniform(0.3, 1.0, 64).astype(np.float32)
+    strength = force[ring] * np.clip(0.6 + 0.55 * np.cos(theta - facing[ring]), 0.05, 1.0)
+    strength *= np.clip(0.8 + 0.4 * fbm(rng, small, 2.5, 2), 0.1, 1.2)
     near = np.clip(radius / 0.55, 0.0, 1.0)
+    strength *= smoothstep(0.08, 0.45, near)
     depth = 1.0 - 0.72 * np.sqrt(near)
     height = crest * strength * (0.03 + 0.1 * near)
     shape = cv2.resize(np.dstack([depth, height]).astype(np.float32), (w, h), interpolation=cv2.INTER_CUBIC)
@@ -107,7 +112,7 @@ def polyp(stage: Stage, small: bool, reachable: bool) -> tuple[int, tuple[float,
     full = grid.full(distance)
     base = cv2.GaussianBlur(cv2.resize(stage.canvas.height, (w // 4, h // 4)), (0, 0), max(1.0, size * w / 8))
     base = cv2.resize(base, (w, h))
-    instance = stage.lay("polyp", full, lift, rise, min(radii), base)
+    instance = stage.lay("polyp", full, lift, rise, min(radii), base, kinship=rng.uniform(0.45, 1.0))
     if instance is None:
         return None
     return instance, ((at[0] + 0.5) * w, at[1] * w + h / 2), size
@@ -154,7 +159,7 @@ def snare(stage: Stage, target: int, at_px: tuple[float, float], radius: float) 
     sheath = (tips.IVORY, tips.BLUE, (224, 178, 190), (206, 190, 120), (120, 160, 190))[int(rng.integers(5))]
     draw_shaft(rng, layer, (float(end[0]), float(end[1])), angle, rng.uniform(0.035, 0.06) * w,
                rng.uniform(0.6, 1.8), sheath, 0.5, depth, collar=False)
-    layer.over(box, colour, mask.astype(np.float32) / 255.0, depth)
+    layer.over(box, np.moveaxis(colour, -1, 0), mask.astype(np.float32) / 255.0, depth)
     tip = centre + rx * direction
     stage.put(layer, Draft("snare", target, "snare", (float(tip[0] * w), float(tip[1] * w))))
 

@@ -22,8 +22,8 @@ class Optics:
 
 
 def smoke(rng: Rng, image: Array, at_px: tuple[float, float] | None, chance: float) -> Array:
-    """Lay smoke over a linear image in place; returns its coverage (H, W)."""
-    h, w = image.shape[:2]
+    """Lay smoke over a linear image (3, H, W) in place; returns its coverage (H, W)."""
+    h, w = image.shape[1:]
     if rng.random() >= chance:
         return np.zeros((h, w), np.float32)
     small = (max(8, h // 4), max(8, w // 4))
@@ -36,7 +36,8 @@ def smoke(rng: Rng, image: Array, at_px: tuple[float, float] | None, chance: flo
     veil = cv2.resize(veil.astype(np.float32), (w, h), interpolation=cv2.INTER_LINEAR)
     grey = rng.uniform(0.2, 0.42)
     colour = grey * np.array([1.0, rng.uniform(0.92, 1.0), rng.uniform(0.86, 1.04)], np.float32)
-    image += veil[..., None] * (colour - image)
+    for plane, value in zip(image, colour, strict=True):
+        plane += veil * (value - plane)
     return veil
 
 
@@ -56,24 +57,28 @@ def scope_border(rng: Rng, size_hw: tuple[int, int], kind: str) -> Array:
 
 
 def grade(rng: Rng, image: Array, inside: Array) -> Array:
-    """Exposure, white balance, saturation and tone of a linear image; returns display values 0..1."""
-    sample = image[::6, ::6][inside[::6, ::6]]
+    """Exposure, white balance, saturation and tone of a linear image (3, H, W); display values 0..1, (H, W, 3)."""
+    sample = image[:, ::6, ::6][:, inside[::6, ::6]]
     level = float(np.clip(sample, 0, 1).mean()) if sample.size else 0.2
     target = rng.uniform(0.13, 0.3)
     exposure = target / max(level, 1e-3) * (rng.uniform(1.3, 1.9) if rng.random() < 0.06 else 1.0)
-    cast = np.exp(rng.normal(0, 0.1, 3)).astype(np.float32) * np.float32(exposure)
-    if rng.random() < 0.12:
+    cast = np.exp(rng.normal(0, 0.06, 3)).astype(np.float32) * np.float32(exposure)
+    if rng.random() < 0.06:
         cast *= np.array([rng.uniform(0.8, 1.0), 1.0, rng.uniform(1.05, 1.3)], np.float32)
-    image = np.maximum(image * cast, 0.0)
-    cv2.sqrt(image, image)
+    image = image * cast[:, None, None]
+    np.maximum(image, 0.0, out=image)
+    np.sqrt(image, out=image)
     keep = rng.uniform(0.02, 0.3) if rng.random() < 0.04 else rng.uniform(0.72, 1.2)
-    grey = (image @ np.array([0.3, 0.55, 0.15], np.float32))[..., None]
-    image = grey + np.float32(keep) * (image - grey)
+    grey = 0.3 * image[0] + 0.55 * image[1] + 0.15 * image[2]
+    image *= np.float32(keep)
+    image += np.float32(1.0 - keep) * grey
     # A soft shoulder keeps highlights from clipping at once, as camera curves do.
     knee = 0.82
     over = np.maximum(image - knee, 0.0)
     image = np.minimum(image, knee) + over / (1.0 + over / 0.26)
-    return image * rng.uniform(0.92, 1.04) + rng.uniform(-0.015, 0.03)
+    image *= np.float32(rng.uniform(0.92, 1.04))
+    image += np.float32(rng.uniform(-0.015, 0.03))
+    return cv2.merge(list(image))
 
 
 def lens(rng: Rng, image: Array) -> tuple[Array, bool, bool]:
@@ -103,7 +108,7 @@ def camera(rng: Rng, image: Array, inside: Array) -> Array:
         image = image + rng.uniform(0.3, 1.0) * (image - cv2.GaussianBlur(image, (0, 0), max(0.6, w / 500)))
     tile = rng.standard_normal((128, 128, 3), dtype=np.float32)
     tile = cv2.GaussianBlur(tile, (0, 0), rng.uniform(0.4, 0.9)) * rng.uniform(0.004, 0.028)
-    image = image + np.tile(tile, (h // 128 + 1, w // 128 + 1, 1))[:h, :w]
+    image = image + np.tile(tile.astype(np.float32), (h // 128 + 1, w // 128 + 1, 1))[:h, :w]
     if not inside.all():
         edge = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), max(0.6, w * rng.uniform(0.0008, 0.004)))
         image = image * np.minimum(edge, inside + 0.6)[..., None]

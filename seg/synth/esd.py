@@ -95,11 +95,12 @@ def dots(stage: Stage, lesion: tuple[float, float, float, float], first: float, 
         dy = np.arange(y0, y1, dtype=np.float32)[:, None] - y
         shape = (y1 - y0, x1 - x0)
         near = np.hypot(dx, dy * rng.uniform(0.9, 1.3)) / size + 0.12 * fbm(rng, shape, 4, 2)
-        halo = (1.0 - smoothstep(0.9, 1.6, near))[..., None]
-        core = (1.0 - smoothstep(0.75, 1.05, near))[..., None]
-        canvas.albedo[box] += halo * 0.5 * (linear(rim) - canvas.albedo[box])
-        canvas.albedo[box] += core * 0.92 * (linear(colour) - canvas.albedo[box])
-        canvas.height[box] -= core[..., 0] * 0.006
+        halo = 1.0 - smoothstep(0.9, 1.6, near)
+        core = 1.0 - smoothstep(0.75, 1.05, near)
+        under = canvas.albedo[:, *box]
+        under += halo * 0.5 * (linear(rim)[:, None, None] - under)
+        under += core * 0.92 * (linear(colour)[:, None, None] - under)
+        canvas.height[box] -= core * 0.006
         mark = near < 1.0
         canvas.labels[box][mark] = CORE_IDS["marking dots"]
         canvas.instances[box][mark] = canvas.new_id()
@@ -215,4 +216,4 @@ def _cap(stage: Stage) -> None:
     edge = np.exp(-(((radius - inner) / 0.006) ** 2)) * rng.uniform(0.2, 0.5)
     glow = 0.5 + 0.5 * np.cos(np.arctan2(ys, xs) - rng.uniform(0, 6.28))
     veil = np.clip(ring + edge * glow, 0.0, 0.8)
-    stage.image += veil[..., None] * (np.array([0.3, 0.28, 0.27], np.float32) - stage.image)
+    stage.image += veil * (np.array([0.3, 0.28, 0.27], np.float32)[:, None, None] - stage.image)

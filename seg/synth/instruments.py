@@ -50,7 +50,7 @@ class Pose:
 
 @dataclass
 class Layer:
-    """A drawn instrument in frame coordinates: linear colour (H, W, 3), coverage, extras and depth (H, W)."""
+    """A drawn instrument in frame coordinates: linear colour (3, H, W), coverage, extras and depth (H, W)."""
 
     colour: Array
     alpha: Array
@@ -61,11 +61,12 @@ class Layer:
     def blank(cls, size_hw: tuple[int, int]) -> Layer:
         """Nothing drawn yet."""
         zeros = np.zeros(size_hw, np.float32)
-        return cls(np.zeros((*size_hw, 3), np.float32), zeros, zeros.copy(), np.ones(size_hw, np.float32))
+        return cls(np.zeros((3, *size_hw), np.float32), zeros, zeros.copy(), np.ones(size_hw, np.float32))
 
     def over(self, box: tuple[slice, slice], colour: Array, alpha: Array, depth: Array | float) -> None:
-        """Lay a patch over the layer inside `box`."""
-        self.colour[box] += alpha[..., None] * (colour - self.colour[box])
+        """Lay a patch, colour (3, h, w), over the layer inside `box`."""
+        for plane, patch in zip(self.colour, colour, strict=True):
+            plane[box] += alpha * (patch - plane[box])
         np.maximum(self.alpha[box], alpha, out=self.alpha[box])
         np.copyto(self.depth[box], depth, where=alpha > 0.5)
 
@@ -98,16 +99,17 @@ def draw_shaft(
     grime = fbm(rng, inside.shape, max(2.0, inside.shape[1] / w * 9), 3)
     base = np.square(np.asarray(colour, np.float32) / 255.0)
     light = (0.18 + 0.7 * bulge + 0.06 * grime) * (1.0 + 0.5 * np.minimum(back / w, 1.0))
-    lit = base * np.maximum(light, 0.03)[..., None]
+    lit = base[:, None, None] * np.maximum(light, 0.03)
     line, spread = rng.uniform(-0.5, 0.5), rng.uniform(0.06, 0.24)
     streak = np.exp(-(((across - line) / spread) ** 2)) * np.maximum(1.0 + 0.4 * grime, 0.0)
     streak += 0.35 * np.exp(-(((across + line * 1.4 + 0.1) / 0.12) ** 2))
-    lit += (streak * shine * rng.uniform(0.12, 0.5))[..., None]
+    lit += streak * shine * rng.uniform(0.12, 0.5)
     if collar and rng.random() < 0.6:
         ring = rng.uniform(0.2, 0.7) * width_px
         band = ((back > ring * 0.2) & (back < ring + width_px * rng.uniform(0.1, 0.6))).astype(np.float32)
-        metal = np.square(np.asarray(tips.STEEL, np.float32) / 255.0) * (0.2 + 0.7 * bulge)[..., None]
-        lit += (band * rng.uniform(0.5, 1.0))[..., None] * (metal - lit)
+        metal = np.square(np.asarray(tips.STEEL, np.float32) / 255.0) [:, None, None]
+        metal = metal * (0.2 + 0.7 * bulge)
+        lit += band * np.float32(rng.uniform(0.5, 1.0)) * (metal - lit)
     near = np.clip(depth - 0.35 * back / w, 0.12, 1.0)
     layer.over(box, lit, inside, near)
 
@@ -145,7 +147,7 @@ def stamp(layer: Layer, sprite: tips.Sprite, at_xy: tuple[float, float], angle: 
     colour = cv2.warpAffine(sprite.colour, matrix, size)
     alpha = cv2.warpAffine(sprite.alpha, matrix, size)
     extra = cv2.warpAffine(sprite.extra, matrix, size)
-    layer.over(box, colour / np.maximum(alpha, 0.05)[..., None], alpha, depth)
+    layer.over(box, np.moveaxis(colour, -1, 0) / np.maximum(alpha, 0.05), alpha, depth)
     np.maximum(layer.extra[box], extra, out=layer.extra[box])
 
 

@@ -43,9 +43,17 @@ def build(rng: Rng, size_hw: tuple[int, int], activity: str) -> Stage:
     organs = arrange(rng, grid)
     pulled = activity == "retraction" or (activity != "exploration" and rng.random() < 0.2)
     grip = _tent(rng, size_hw, organs) if pulled else None
-    for organ in organs:
+    hidden = np.zeros(size_hw, bool)
+    layers: list[tuple[Organ, Array, Array]] = []
+    for organ in reversed(organs):
+        distance = grid.full(organ.distance)
+        inside = distance > 0
+        layers.append((organ, distance, inside & ~hidden))
+        hidden |= inside
+    for organ, distance, seen in reversed(layers):
         extra = None if organ.extra is None else grid.full(organ.extra)
-        stage.lay(organ.name, grid.full(organ.distance), organ.lift, organ.rise, organ.round_width, extra)
+        stage.lay(organ.name, distance, organ.lift, organ.rise, organ.round_width, extra, seen=seen)
+    _adhesions(stage)
     event = EVENTS.get(activity)
     site = _site(stage, activity, event)
     _traces(stage, activity, site)
@@ -70,6 +78,17 @@ def build(rng: Rng, size_hw: tuple[int, int], activity: str) -> Stage:
     if activity == "suturing":
         _thread(stage, site)
     return stage
+
+
+def _adhesions(stage: Stage) -> None:
+    """Films, fatty streaks and stains that run across the borders of organs."""
+    rng = stage.rng
+    h, w = stage.size_hw
+    colours = ((226, 190, 150), (150, 44, 38), (232, 208, 176), (214, 150, 110), (120, 40, 36), (228, 184, 96))
+    for _ in range(int(rng.integers(0, 4))):
+        at = (rng.uniform(0.1, 0.9) * w, rng.uniform(0.1, 0.9) * h)
+        colour = colours[int(rng.integers(len(colours)))]
+        stage.stain(at, rng.uniform(0.06, 0.26), colour, rng.uniform(0.2, 0.6), None, 0.2)
 
 
 def _site(stage: Stage, activity: str, event: Event | None) -> tuple[float, float]:
@@ -135,8 +154,10 @@ def _tent(rng: Rng, size_hw: tuple[int, int], organs: list[Organ]) -> tuple[floa
         order = list(organs)
     organ = order[int(rng.integers(len(order)))]
     small = organ.distance.shape
-    xs, ys = np.meshgrid(np.linspace(-0.5, 0.5, small[1], dtype=np.float32),
-                         np.linspace(-0.5, 0.5, small[0], dtype=np.float32) * np.float32(size_hw[0] / size_hw[1]))
+    xs, ys = np.meshgrid(
+        np.linspace(-0.5, 0.5, small[1], dtype=np.float32),
+        np.linspace(-0.5, 0.5, small[0], dtype=np.float32) * np.float32(size_hw[0] / size_hw[1]),
+    )
     middle = (np.abs(xs) < 0.28) & (np.abs(ys) < 0.22)
     rim = np.flatnonzero(middle & (organ.distance > 0.0) & (organ.distance < 0.04))
     inside = rim if len(rim) else np.flatnonzero(middle & (organ.distance > 0.0))
@@ -155,7 +176,9 @@ def _tent(rng: Rng, size_hw: tuple[int, int], organs: list[Organ]) -> tuple[floa
     t = ((xs - root[0]) * axis[0] + (ys - root[1]) * axis[1]) / length
     lateral = np.abs((xs - root[0]) * -axis[1] + (ys - root[1]) * axis[0])
     inner = np.clip(t, 0.0, 1.0)
-    half = rng.uniform(0.1, 0.16) * (1.0 - inner) ** 1.6 + 0.02
+    anchor = int(np.argmin((xs - root[0]) ** 2 + (ys - root[1]) ** 2))
+    foot = float(np.clip(organ.distance.ravel()[anchor] + 0.01, 0.04, 0.15))
+    half = foot * (1.0 - inner) ** 1.6 + 0.02
     sheet = np.minimum(half - lateral, np.minimum(t + 0.3, 1.04 - t) * length)
     organ.distance = np.maximum(organ.distance, sheet).astype(np.float32)
     spread = np.exp(-((lateral / (half + 0.02)) ** 2))
@@ -199,7 +222,7 @@ def _place(
     h, w = stage.size_hw
     angle = _heading(rng, headings, at_px, stage.size_hw)
     headings.append(angle)
-    width = rng.uniform(0.042, 0.105) * w
+    width = (rng.uniform(0.042, 0.1) if rng.random() < 0.85 else rng.uniform(0.1, 0.15)) * w
     opening = _opening(rng, kind, closed)
     x, y = int(np.clip(at_px[0], 0, w - 1)), int(np.clip(at_px[1], 0, h - 1))
     depth = max(float(stage.depth[y, x]) - 0.02, 0.15)
@@ -208,9 +231,8 @@ def _place(
     target = stage.instance_at(at_px)
     soil: tuple[str, Array] | None = None
     if rng.random() < 0.22:
-        kind_of = "blood" if rng.random() < 0.7 else "char"
-        colour = (120, 16, 14) if kind_of == "blood" else (40, 28, 22)
-        soil = (kind_of, stage.soil(layer, kind_of, colour, rng.uniform(0.15, 0.5)))
+        cover = "blood" if rng.random() < 0.7 else "char"
+        soil = (cover, stage.soil(layer, cover, rng.uniform(0.15, 0.5)))
     state = None if kind not in JAWED else ("open" if opening > 0.13 else "closed")
     draft = Draft(kind, target, action if target is not None else None, at_px, state, bool(rng.random() < 0.08))
     stage.put(layer, draft)
@@ -255,7 +277,7 @@ def _thread(stage: Stage, site: tuple[float, float]) -> None:
     cv2.polylines(mask, [points], False, 255, max(1, round(w * 0.005)), cv2.LINE_AA, 4)
     colours = ((236, 236, 240), (52, 60, 130), (104, 52, 130), (30, 30, 34))
     colour = np.square(np.asarray(colours[int(rng.integers(4))], np.float32) / 255.0)
-    alpha = mask.astype(np.float32)[..., None] / 255.0
-    stage.image += alpha * (colour * 0.8 - stage.image)
+    alpha = mask.astype(np.float32) / 255.0
+    stage.image += alpha * (colour[:, None, None] * 0.8 - stage.image)
     stage.canvas.labels[mask > 100] = 255
     stage.canvas.instances[mask > 100] = 0

@@ -46,17 +46,17 @@ def _slab(rng: Rng, grid: Grid, name: str, facing: float, inset: float, lift: fl
 
 def _blob(rng: Rng, grid: Grid, name: str, at: tuple[float, float], size: float, lift: float) -> Organ:
     radii = (size * rng.uniform(0.9, 1.5), size * rng.uniform(0.6, 0.95))
-    distance = ellipse(rng, grid, at, radii, rng.uniform(0, np.pi), rng.uniform(0.06, 0.2))
+    distance = ellipse(rng, grid, at, radii, rng.uniform(0, np.pi), rng.uniform(0.12, 0.4))
     return Organ(name, distance, lift, size * rng.uniform(0.3, 0.6), min(radii))
 
 
 def _loop(rng: Rng, grid: Grid, at: tuple[float, float], radius: float, lift: float) -> Organ:
     """A length of bowel with its haustra or ripples."""
     angle = rng.normal(0, 0.5)
-    reach = rng.uniform(0.3, 0.75)
+    reach = rng.uniform(0.65, 1.1)
     start = (at[0] - reach * np.cos(angle), at[1] - reach * np.sin(angle))
     end = (at[0] + reach * np.cos(angle), at[1] + reach * np.sin(angle))
-    distance, along = tube(grid, curve(rng, start, end, 0.22), radius * rng.uniform(0.85, 1.15, 8))
+    distance, along = tube(grid, curve(rng, start, end, 0.16, 10), radius * rng.uniform(0.8, 1.2, 10))
     ripple = np.cos(along * rng.uniform(18, 60)) * rng.uniform(0.0, 0.012)
     return Organ("bowel", distance, lift, radius * 0.9, radius, ripple.astype(np.float32))
 
@@ -64,7 +64,7 @@ def _loop(rng: Rng, grid: Grid, at: tuple[float, float], radius: float, lift: fl
 def _strand(rng: Rng, grid: Grid, start: tuple[float, float], end: tuple[float, float], radius: float) -> Organ:
     """A duct or band of connective tissue between two points, flaring at its ends."""
     t = np.linspace(0, 1, 8)
-    radii = radius * (1.0 + 1.6 * np.abs(2 * t - 1) ** 2.5)
+    radii = radius * (1.0 + 0.8 * np.abs(2 * t - 1) ** 2.5)
     distance, _ = tube(grid, curve(rng, start, end, 0.12), radii)
     return Organ("connective tissue", distance, 0.14, radius * 0.8, radius)
 
@@ -89,7 +89,7 @@ def _biliary(rng: Rng, grid: Grid) -> list[Organ]:
     if rng.random() < 0.92:
         size = rng.uniform(0.12, 0.22)
         radii = (size * rng.uniform(1.1, 1.7), size * rng.uniform(0.7, 0.95))
-        distance = ellipse(rng, grid, at, radii, rng.uniform(-0.2, 1.3), rng.uniform(0.03, 0.12))
+        distance = ellipse(rng, grid, at, radii, rng.uniform(-0.2, 1.3), rng.uniform(0.05, 0.22))
         organs.append(Organ("gallbladder", distance, 0.13, size * 0.7, min(radii)))
     return organs
 

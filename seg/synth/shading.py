@@ -13,12 +13,13 @@ import numpy as np
 
 from describer.seg.synth.arrays import Array, Rng
 from describer.seg.synth.noise import fbm, smoothstep
+from describer.seg.synth.shapes import bounding_box
 from describer.seg.synth.tissue import Material
 
 
 @dataclass
 class Canvas:
-    """The scene while it is being built; full-size maps, changed in place by `paint`."""
+    """The scene while it is being built; full-size maps, changed in place by `paint`. Albedo is (3, H, W)."""
 
     size_hw: tuple[int, int]
     albedo: Array
@@ -35,13 +36,14 @@ class Canvas:
     def empty(cls, rng: Rng, size_hw: tuple[int, int]) -> Canvas:
         """A blank canvas in front of a tilted, uneven far wall."""
         h, w = size_hw
-        xs, ys = np.meshgrid(np.linspace(-0.5, 0.5, w, dtype=np.float32), np.linspace(-0.5, 0.5, h, dtype=np.float32))
+        xs = np.linspace(-0.5, 0.5, w, dtype=np.float32)[None, :]
+        ys = np.linspace(-0.5, 0.5, h, dtype=np.float32)[:, None]
         tilt_x, tilt_y = rng.uniform(-0.25, 0.25), rng.uniform(-0.45, 0.1)
         far = 0.8 + tilt_x * xs + tilt_y * ys + 0.05 * fbm(rng, size_hw, 2, 2)
         zeros = np.zeros(size_hw, np.float32)
         return cls(
             size_hw=size_hw,
-            albedo=np.zeros((h, w, 3), np.float32),
+            albedo=np.zeros((3, h, w), np.float32),
             height=zeros.copy(),
             bump=zeros.copy(),
             gloss=zeros.copy(),
@@ -66,16 +68,21 @@ class Canvas:
 
     def repaint(self, mask: Array, box: tuple[slice, slice], height: Array, material: Material) -> None:
         """Replace the surface under `mask` but keep its labels."""
-        np.copyto(self.albedo[box], material.albedo, where=mask[..., None])
+        np.copyto(self.albedo[:, *box], material.albedo, where=mask)
         np.copyto(self.height[box], height, where=mask)
         np.copyto(self.bump[box], material.bump, where=mask)
         np.copyto(self.gloss[box], material.gloss, where=mask)
 
     def tint(self, alpha: Array, colour: Array, kind: str | None = None) -> None:
         """Blend a linear colour over the albedo; `kind` records it as a cover."""
-        self.albedo += alpha[..., None] * (colour - self.albedo)
+        box = bounding_box(alpha > 0.004)
+        if box is None:
+            return
+        part = alpha[box]
+        for plane, value in zip(self.albedo, colour, strict=True):
+            plane[box] += part * (value - plane[box])
         if kind is not None:
-            np.maximum(self.cover[kind], alpha, out=self.cover[kind])
+            np.maximum(self.cover[kind][box], part, out=self.cover[kind][box])
 
     @property
     def depth(self) -> Array:
@@ -106,7 +113,7 @@ def light_gain(rng: Rng, depth: Array) -> Array:
 
 
 def shade(rng: Rng, canvas: Canvas) -> tuple[Array, Array]:
-    """Light the canvas from the camera: (linear image (H, W, 3), light gain (H, W)). Records glare."""
+    """Light the canvas from the camera: (linear image (3, H, W), light gain (H, W)). Records glare."""
     h, w = canvas.size_hw
     edge = cv2.GaussianBlur(canvas.height, (0, 0), max(0.8, w / 420))
     gain = light_gain(rng, np.clip(canvas.far - edge, 0.15, 1.0))
@@ -117,20 +124,25 @@ def shade(rng: Rng, canvas: Canvas) -> tuple[Array, Array]:
     ys = np.linspace(-0.5 * h / w, 0.5 * h / w, h, dtype=np.float32)[:, None]
     # The direction from the surface to the light: the camera sits in front of the centre, the lamp beside it.
     lx, ly = rng.uniform(-0.35, 0.35) - 0.9 * xs, rng.uniform(-0.45, 0.15) - 0.9 * ys
+    # Cliffs between organs would otherwise be drawn as black outlines.
+    steep = 1.0 / np.sqrt(1.0 + (gx * gx + gy * gy) / rng.uniform(1.5, 6.0))
+    gx *= steep
+    gy *= steep
     length = np.sqrt(lx * lx + ly * ly + 1.0)
     inverse = 1.0 / np.sqrt(gx * gx + gy * gy + 1.0)
     cosine = (1.0 - gx * lx - gy * ly) * inverse / length
     diffuse = np.maximum(cosine, 0.0) * 0.88 + 0.12
 
     wide, near = _blurred(edge, w * 0.05), _blurred(edge, w * 0.014)
-    hollow = np.clip((wide - edge) * 5.0, 0.0, 0.75) + np.clip((near - edge) * 9.0, 0.0, 0.5)
+    hollow = np.clip((wide - edge) * rng.uniform(2.5, 6.0), 0.0, 0.75)
+    hollow += np.clip((near - edge) * rng.uniform(1.0, 7.0), 0.0, 0.4)
     light = gain * diffuse * (1.0 - np.minimum(hollow, 0.86))
-    image = canvas.albedo * light[..., None]
+    image = canvas.albedo * light
 
     spark = _sparkle(rng, canvas, gx, gy, lx, ly, length)
     spark *= np.minimum(gain, 1.6) * canvas.gloss
     np.copyto(canvas.cover["glare"], np.minimum(spark, 1.0))
-    image += spark[..., None] * np.array([1.0, 0.98, 0.95], np.float32)
+    image += spark
     return image, gain
 
 
@@ -138,15 +150,17 @@ def _sparkle(rng: Rng, canvas: Canvas, gx: Array, gy: Array, lx: Array, ly: Arra
     """Wet highlights: where a finely rippled film mirrors the lamp into the camera. Shape (H, W)."""
     h, w = canvas.size_hw
     half = (max(8, h // 2), max(8, w // 2))
-    ripple_x = cv2.resize(fbm(rng, half, rng.uniform(35, 70), 2), (w, h), interpolation=cv2.INTER_LINEAR)
-    ripple_y = cv2.resize(fbm(rng, half, rng.uniform(35, 70), 2), (w, h), interpolation=cv2.INTER_LINEAR)
+    scale = rng.uniform(18, 80)
+    ripple_x = cv2.resize(fbm(rng, half, scale, 2), (w, h), interpolation=cv2.INTER_LINEAR)
+    ripple_y = cv2.resize(fbm(rng, half, scale, 2), (w, h), interpolation=cv2.INTER_LINEAR)
     patch = cv2.resize(fbm(rng, half, 7, 2), (w, h), interpolation=cv2.INTER_LINEAR)
-    roughness = rng.uniform(0.07, 0.16)
+    roughness = rng.uniform(0.05, 0.16)
+    wetness = rng.uniform(-0.1, 1.1)
     # The half vector between lamp and camera, as a slope: the mirror sees the lamp where the slopes agree.
     dx = gx + lx / (1.0 + length) + roughness * ripple_x
     dy = gy + ly / (1.0 + length) + roughness * ripple_y
     miss = dx * dx + dy * dy
-    size = rng.uniform(0.002, 0.009)
-    sharp = smoothstep(-1.0, 0.0, (size * (patch - 0.1) - miss) / size) * rng.uniform(1.2, 2.6)
+    size = rng.uniform(0.003, 0.014)
+    sharp = smoothstep(-1.0, 0.0, (size * (patch - wetness) - miss) / size) * rng.uniform(1.2, 2.6)
     sheen = np.exp(-miss * 9.0) * rng.uniform(0.02, 0.09)
     return sharp + sheen

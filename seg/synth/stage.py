@@ -10,7 +10,7 @@ import numpy as np
 from describer.seg.synth.arrays import Array, Rng
 from describer.seg.synth.instruments import Layer
 from describer.seg.synth.noise import fbm, smoothstep
-from describer.seg.synth.scene import CORE_IDS, CORE_NAMES, IGNORE
+from describer.seg.synth.scene import CORE_IDS, IGNORE
 from describer.seg.synth.shading import Canvas, shade
 from describer.seg.synth.shapes import bounding_box, dome
 from describer.seg.synth.tissue import MATERIALS, linear
@@ -35,7 +35,7 @@ class Stage:
     rng: Rng
     canvas: Canvas
     drafts: dict[int, Draft] = field(default_factory=dict)
-    image: Array = field(default_factory=lambda: np.zeros((0, 0, 3), np.float32))
+    image: Array = field(default_factory=lambda: np.zeros((3, 0, 0), np.float32))
     gain: Array = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     depth: Array = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     smoke_at: tuple[float, float] | None = None
@@ -47,10 +47,22 @@ class Stage:
         return self.canvas.size_hw
 
     def lay(
-        self, name: str, distance: Array, lift: float, rise: float, round_width: float, extra: Array | None = None
+        self,
+        name: str,
+        distance: Array,
+        lift: float,
+        rise: float,
+        round_width: float,
+        extra: Array | None = None,
+        seen: Array | None = None,
+        kinship: float = 0.0,
     ) -> int | None:
-        """Paint a tissue inside a full-size signed distance; its instance id, or None if nothing is in view."""
-        mask = distance > 0
+        """Paint a tissue inside a full-size signed distance; its instance id, or None if nothing is in view.
+
+        `seen` narrows the painting to what later organs leave free; `kinship` (0..1) draws the colour towards
+        what lay there before, as a growth's is to its bed.
+        """
+        mask = distance > 0 if seen is None else seen
         box = bounding_box(mask)
         if box is None:
             return None
@@ -59,6 +71,9 @@ class Stage:
         if extra is not None:
             height += extra[box]
         material = MATERIALS[name](self.rng, local.shape, self.size_hw[1])
+        if kinship:
+            bed = self.canvas.albedo[:, *box].mean(axis=(1, 2)) / np.maximum(material.albedo.mean(axis=(1, 2)), 1e-3)
+            np.multiply(material.albedo, (bed**kinship)[:, None, None], out=material.albedo)
         return self.canvas.paint(mask[box], box, CORE_IDS[name], height.astype(np.float32), material)
 
     def light(self) -> None:
@@ -82,58 +97,75 @@ class Stage:
         self.canvas.gloss += alpha * gloss
 
     def pool(self, at_px: tuple[float, float], radii: tuple[float, float], angle: float) -> int | None:
-        """A pool of blood lying level in the tissue; its instance id."""
+        """A pool of blood lying level in the tissue, thin at its rim; its instance id."""
         h, w = self.size_hw
+        rng, canvas = self.rng, self.canvas
         xs = (np.arange(w, dtype=np.float32)[None, :] - at_px[0]) / w
         ys = (np.arange(h, dtype=np.float32)[:, None] - at_px[1]) / w
         cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
         u, v = (cos * xs + sin * ys) / radii[0], (-sin * xs + cos * ys) / radii[1]
-        mask = 1.0 - np.sqrt(u * u + v * v) + 0.22 * fbm(self.rng, (h, w), 5, 4) > 0
-        box = bounding_box(mask)
+        inside = 1.0 - np.sqrt(u * u + v * v) + rng.uniform(0.2, 0.45) * fbm(rng, (h, w), 5, 4, 0.55)
+        rim = -rng.uniform(0.03, 0.2)
+        box = bounding_box(inside > rim)
         if box is None:
             return None
-        level = cv2.GaussianBlur(cv2.resize(self.canvas.height, (w // 4, h // 4)), (0, 0), max(1.0, w / 80))
+        local = inside[box]
+        level = cv2.GaussianBlur(cv2.resize(canvas.height, (w // 4, h // 4)), (0, 0), max(1.0, w / 80))
         level = cv2.resize(level, (w, h))[box]
-        material = MATERIALS["blood"](self.rng, level.shape, w)
-        return self.canvas.paint(mask[box], box, CORE_IDS["blood"], level, material)
+        thick = smoothstep(rim, 0.12, local)
+        material = MATERIALS["blood"](rng, local.shape, w)
+        under = canvas.albedo[:, *box]
+        under += thick * (material.albedo - under)
+        canvas.height[box] += thick * (level - canvas.height[box])
+        canvas.bump[box] *= 1.0 - thick
+        canvas.gloss[box] += 0.8 * thick
+        mask = local > 0
+        instance = canvas.new_id()
+        canvas.labels[box][mask] = CORE_IDS["blood"]
+        canvas.instances[box][mask] = instance
+        return instance
 
     def put(self, layer: Layer, draft: Draft) -> int:
         """Lay an instrument over the lit picture with its shadow; returns its instance id."""
         h, w = self.size_hw
         rng, canvas = self.rng, self.canvas
-        alpha = layer.alpha
         reach = rng.uniform(0.01, 0.035) * w
         dx, dy = rng.uniform(-1.0, 1.0) * reach, rng.uniform(0.3, 1.0) * reach
-        small = cv2.resize(alpha, (w // 4, h // 4), interpolation=cv2.INTER_AREA)
+        small = cv2.resize(layer.alpha, (w // 4, h // 4), interpolation=cv2.INTER_AREA)
         shift = np.array([[1, 0, dx / 4], [0, 1, dy / 4]], np.float32)
         small = cv2.GaussianBlur(cv2.warpAffine(small, shift, (w // 4, h // 4)), (0, 0), max(0.8, w / 300))
-        shadow = cv2.resize(small, (w, h)) * rng.uniform(0.3, 0.7)
-        self.image *= (1.0 - shadow)[..., None]
-        lamp = np.clip(0.45 / layer.depth, 0.5, 1.7) * (0.55 + 0.45 * np.minimum(self.gain, 1.5))
-        colour = layer.colour * lamp[..., None]
+        self.image *= 1.0 - cv2.resize(small, (w, h)) * np.float32(rng.uniform(0.3, 0.7))
+        instance = canvas.new_id()
+        self.drafts[instance] = draft
+        box = bounding_box(layer.alpha > 0.004)
+        if box is None:
+            return instance
+        box = _widened(box, (h, w), int(0.06 * w) if draft.moving else 0)
+        alpha = layer.alpha[box]
+        lamp = np.clip(0.45 / layer.depth[box], 0.5, 1.7) * (0.55 + 0.45 * np.minimum(self.gain[box], 1.5))
+        colour = layer.colour[:, *box] * (lamp * np.float32(rng.uniform(0.8, 1.5)))
         if draft.moving:
             alpha, colour = _streaked(rng, alpha, colour, w)
-        self.image *= (1.0 - alpha)[..., None]
-        self.image += colour * alpha[..., None]
+        under = self.image[:, *box]
+        under += alpha * (colour - under)
         solid = alpha > 0.5
-        instance = canvas.new_id()
-        canvas.labels[solid] = CORE_IDS[draft.label]
-        canvas.instances[solid] = instance
-        np.copyto(self.depth, layer.depth, where=solid)
-        for kind in ("blood", "char", "glare"):
-            canvas.cover[kind][solid] = 0.0
-        canvas.cover["glare"][solid] = (colour.min(axis=-1) > 0.85)[solid]
-        loose = layer.extra > 0.4
-        canvas.labels[loose] = IGNORE
-        canvas.instances[loose] = 0
-        self.drafts[instance] = draft
+        canvas.labels[box][solid] = CORE_IDS[draft.label]
+        canvas.instances[box][solid] = instance
+        np.copyto(self.depth[box], layer.depth[box], where=solid)
+        for kind in ("blood", "char"):
+            canvas.cover[kind][box][solid] = 0.0
+        np.copyto(canvas.cover["glare"][box], colour.min(axis=0) > 0.85, where=solid)
+        loose = layer.extra[box] > 0.4
+        canvas.labels[box][loose] = IGNORE
+        canvas.instances[box][loose] = 0
         return instance
 
-    def soil(self, layer: Layer, kind: str, colour: tuple[int, int, int], amount: float) -> Array:
+    def soil(self, layer: Layer, kind: str, amount: float) -> Array:
         """Blood or char on an instrument before it is put; returns the coverage so that it can be recorded."""
-        field_ = fbm(self.rng, self.size_hw, 14, 3)
-        alpha = smoothstep(1.2 - 2.4 * amount, 1.6 - 2.2 * amount, field_) * 0.85
-        layer.colour += alpha[..., None] * (linear(colour) * 0.6 - layer.colour)
+        colour = linear((120, 16, 14) if kind == "blood" else (40, 28, 22)) * 0.6
+        alpha = smoothstep(1.2 - 2.4 * amount, 1.6 - 2.2 * amount, fbm(self.rng, self.size_hw, 14, 3)) * 0.85
+        for plane, value in zip(layer.colour, colour, strict=True):
+            plane += alpha * (value - plane)
         return np.where(layer.alpha > 0.5, alpha, 0.0).astype(np.float32)
 
     def tissue_point(self, names: tuple[str, ...], spread: float = 0.27) -> tuple[tuple[float, float], int] | None:
@@ -156,11 +188,6 @@ class Stage:
         instance = int(self.canvas.instances[y, x])
         return instance if instance and instance not in self.drafts else None
 
-    def name_of(self, instance: int) -> str:
-        """The class name of a tissue instance."""
-        where = self.canvas.instances[::2, ::2] == instance
-        return CORE_NAMES[int(np.bincount(self.canvas.labels[::2, ::2][where]).argmax())]
-
 
 def _streaked(rng: Rng, alpha: Array, colour: Array, w: int) -> tuple[Array, Array]:
     """Motion blur along a random direction."""
@@ -172,5 +199,14 @@ def _streaked(rng: Rng, alpha: Array, colour: Array, w: int) -> tuple[Array, Arr
     cv2.line(kernel, (half - end[0], half - end[1]), (half + end[0], half + end[1]), 1.0, 1)
     kernel /= kernel.sum()
     wide = cv2.filter2D(alpha, -1, kernel)
-    pre = cv2.filter2D(colour * alpha[..., None], -1, kernel)
-    return wide, pre / np.maximum(wide, 0.02)[..., None]
+    planes = [cv2.filter2D(plane * alpha, -1, kernel) / np.maximum(wide, 0.02) for plane in colour]
+    return wide, np.stack(planes)
+
+
+def _widened(box: tuple[slice, slice], size_hw: tuple[int, int], by_px: int) -> tuple[slice, slice]:
+    """A box grown on all sides, within the frame."""
+    rows, cols = box
+    return (
+        slice(max(rows.start - by_px, 0), min(rows.stop + by_px, size_hw[0])),
+        slice(max(cols.start - by_px, 0), min(cols.stop + by_px, size_hw[1])),
+    )

@@ -13,7 +13,7 @@ from describer.seg.synth.noise import fbm, fibres, lobules, smoothstep, vessels
 # Base colours as seen on display (sRGB 0..255), several per tissue; read off recorded operations.
 PALETTES: dict[str, tuple[tuple[int, int, int], ...]] = {
     "liver": ((150, 72, 62), (128, 55, 50), (165, 92, 78), (110, 48, 52), (140, 80, 72)),
-    "gallbladder": ((198, 180, 172), (205, 188, 150), (176, 180, 158), (168, 160, 178), (214, 176, 158)),
+    "gallbladder": ((202, 178, 170), (208, 188, 150), (186, 186, 160), (176, 164, 178), (218, 174, 158)),
     "fat": ((226, 182, 92), (236, 204, 128), (212, 160, 78), (222, 176, 112), (240, 214, 160)),
     "abdominal wall": ((196, 106, 104), (178, 92, 82), (206, 128, 116), (190, 112, 78), (160, 80, 88)),
     "bowel": ((224, 164, 150), (232, 180, 164), (214, 146, 140), (220, 176, 140), (206, 150, 150)),
@@ -27,7 +27,7 @@ PALETTES: dict[str, tuple[tuple[int, int, int], ...]] = {
 
 @dataclass(frozen=True)
 class Material:
-    """Surface of one patch: albedo (h, w, 3) linear, bump (h, w) in frame widths, gloss (h, w)."""
+    """Surface of one patch: albedo (3, h, w) linear, bump (h, w) in frame widths, gloss (h, w)."""
 
     albedo: Array
     bump: Array
@@ -46,13 +46,13 @@ def pick_colour(rng: Rng, name: str, spread: float = 9.0) -> Array:
 
 
 def _mix(base: Array, parts: list[tuple[Array, Array]]) -> Array:
-    """Display colour `base` (3,) blended with (weight map, colour) in turn; returns linear (h, w, 3)."""
-    image = np.empty((*parts[0][0].shape, 3), np.float32)
-    image[:] = base / 255.0
+    """Display colour `base` (3,) blended with (weight map, colour) in turn; returns linear (3, h, w)."""
+    image = np.empty((3, *parts[0][0].shape), np.float32)
+    image[:] = (base / 255.0)[:, None, None]
     for weight, colour in parts:
-        image += weight[..., None] * (np.asarray(colour, np.float32) / 255.0 - image)
-    np.clip(image, 0.0, 1.0, out=image)
-    return np.square(image)
+        for plane, value in zip(image, np.asarray(colour, np.float32) / 255.0, strict=True):
+            plane += weight * (value - plane)
+    return np.square(image, out=image)
 
 
 def _shift(colour: Array, *delta: float) -> Array:
@@ -99,9 +99,13 @@ def gallbladder(rng: Rng, size_hw: tuple[int, int], frame_w: int) -> Material:
     parts = [
         (_soft(cloud, 0.55), _shift(base, -32, -34, -26)),
         (_soft(streak, 0.3), _shift(base, 28, 26, 20)),
+        (smoothstep(0.5, 1.7, fbm(rng, size_hw, _features(size_hw, frame_w, 8), 4)) * 0.7, np.array([176, 88, 80])),
         (red * rng.uniform(0.35, 0.75), np.array([150, 52, 52])),
     ]
-    bump = 0.0012 * cloud + 0.0005 * streak
+    if rng.random() < 0.5:
+        patch = smoothstep(0.4, 1.4, fbm(rng, size_hw, _features(size_hw, frame_w, 5), 3))
+        parts.append((patch * 0.7, np.array([226, 186, 104])))
+    bump = rng.uniform(0.001, 0.004) * cloud + 0.0007 * streak
     return Material(_mix(base, parts), bump, np.full(size_hw, rng.uniform(0.7, 1.3), np.float32))
 
 
@@ -223,7 +227,7 @@ def polyp(rng: Rng, size_hw: tuple[int, int], frame_w: int) -> Material:
     """A growth: redder or paler than its surroundings, with its own pit pattern."""
     base = pick_colour(rng, "mucosa")
     lift = rng.choice((-1.0, 0.0, 1.0))
-    base = _shift(base, 10 * lift + 4, 26 * lift - 8, 22 * lift - 4)
+    base = _shift(base, 8 * lift + 4, 22 * lift - 6, 18 * lift - 4)
     cloud = fbm(rng, size_hw, _features(size_hw, frame_w, 14), 3)
     scale = rng.uniform(30, 70)
     pits, value = lobules(rng, size_hw, _features(size_hw, frame_w, scale))
