@@ -68,7 +68,8 @@ def region_chat(
     frame: Frame, scene: Scene, region_id: int, options: PromptOptions, taxonomy: Taxonomy | None = None
 ) -> Chat:
     """Ask for a description of one region; RecordError when the scene has no such region."""
-    facts = to_json(region_facts(scene, region_id)) if options.facts else ""
+    known = region_facts(scene, region_id)
+    facts = to_json(known) if options.facts else ""
     text = render("region", facts=facts, region_id=region_id)
     return _chat(_pictures(frame, scene, options, taxonomy, region_id), text)
 

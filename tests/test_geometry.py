@@ -29,7 +29,14 @@ def test_place_at_the_border(point, place):
 
 @pytest.mark.parametrize(
     ("area", "word"),
-    [(0.0, "tiny"), (0.0099, "tiny"), (0.01, "small"), (0.05, "medium"), (0.15, "large"), (0.35, "very large")],
+    [
+        (0.0, "tiny"),
+        (0.0099, "tiny"),
+        (0.01, "small"),
+        (0.05, "medium"),
+        (0.15, "large"),
+        (0.35, "very large"),
+    ],
 )
 def test_size_words(area, word):
     assert size_word(area) == word
@@ -63,7 +70,11 @@ def test_geometry_does_not_depend_on_resolution(scale):
     size_wh = (SIZE_WH[0] * scale, SIZE_WH[1] * scale)
     mask = rod((0, 20 * scale), (90 * scale, 70 * scale), 8 * scale, size_wh)
     region = make_region(1, "hook", "instrument", mask, 0.5)
-    assert (region.place, size_word(region.area_fraction), entry_side(mask)) == ("center left", "small", "left")
+    assert (region.place, size_word(region.area_fraction), entry_side(mask)) == (
+        "center left",
+        "small",
+        "left",
+    )
     assert place_of(tip_of(mask), size_wh) == "center"
 
 

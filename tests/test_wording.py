@@ -57,7 +57,10 @@ def test_plurals_and_lists():
         ("A hook. It is silver and shiny.", Appearance("silver", glare=True)),
         ("The liver. Its surface is dark red and glistening.", Appearance("dark red", glare=True)),
         ("A snare. It is black, with its jaws open.", Appearance("black", state="open")),
-        ("Scissors. They are grey with blood-stains, closed jaws.", Appearance("grey", "blood", state="closed")),
+        (
+            "Scissors. They are grey with blood-stains, closed jaws.",
+            Appearance("grey", "blood", state="closed"),
+        ),
     ],
 )
 def test_looks_are_read_from_a_models_own_words(text, appearance):

@@ -1,0 +1,89 @@
+import json
+import re
+
+import numpy as np
+import pytest
+
+from describer.errors import RecordError
+from describer.prompts.facts import region_facts, scene_facts, sure_word, to_json
+from describer.types import Relation, Scene
+from tests.scenes import SIZE_WH, disc, random_scene, rod, scene_of
+
+# What must be seen in the pixels and never read in the facts.
+LOOKS = re.compile(
+    r"colou?r|red\b|pink|silver|grey|shiny|glisten|glare|smok|bloody|bloodstain|char|blur|sharp|focus|open|closed|clear"
+)
+
+
+def hook_at_work() -> Scene:
+    """A hook from the right whose tip is on the gallbladder, over the liver; a grasper against the hook."""
+    return scene_of(
+        ("liver", disc((118, 64), (40, 50))),
+        ("hook", rod((159, 64), (70, 64))),
+        ("grasper", rod((140, 0), (130, 56))),
+        ("gallbladder", disc((54, 64), (14, 14))),
+        activity="dissection",
+    )
+
+
+def test_facts_of_an_instrument():
+    assert to_json(region_facts(hook_at_work(), 2)) == (
+        '{"id":2,"label":"hook","sure":"high","place":"center right","size":"small","from":"right",'
+        '"tip":"center","touches":["grasper 3","gallbladder 4","liver 1"],"activity":"dissection"}'
+    )
+
+
+def test_facts_of_a_tissue_have_no_tip_and_no_side():
+    facts = region_facts(hook_at_work(), 1)
+    assert facts["touches"] == ["hook 2", "grasper 3"]
+    assert "tip" not in facts and "from" not in facts
+
+
+def test_facts_of_the_scene():
+    assert scene_facts(hook_at_work()) == {
+        "activity": "dissection",
+        "regions": [
+            [2, "hook", "center right", "small"],
+            [3, "grasper", "upper right", "small"],
+            [1, "liver", "center right", "large"],
+            [4, "gallbladder", "center", "small"],
+        ],
+        "touches": [[2, 4], [3, 1], [2, 1], [2, 3]],
+    }
+
+
+def test_what_is_acted_on_is_told_where_it_is_known():
+    scene = hook_at_work()
+    acts = Relation(2, "acts on", 4)
+    scene = Scene(scene.size_wh, scene.regions, (*scene.relations, acts), scene.activities)
+    assert region_facts(scene, 2)["acts_on"] == ["gallbladder 4"]
+    assert "acts_on" not in region_facts(scene, 4)
+    assert scene_facts(scene)["acts_on"] == [[2, 4]]
+
+
+def test_an_empty_scene_has_empty_facts():
+    assert to_json(scene_facts(Scene(SIZE_WH))) == '{"regions":[],"touches":[]}'
+
+
+@pytest.mark.parametrize(("score", "word"), [(0.8, "high"), (0.79, "medium"), (0.5, "medium"), (0.49, "low")])
+def test_bands_of_confidence(score, word):
+    assert sure_word(score) == word
+
+
+def test_an_unknown_region_is_named():
+    with pytest.raises(RecordError, match="no region 9"):
+        region_facts(hook_at_work(), 9)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_facts_survive_json_stay_in_their_limits_and_tell_no_looks(seed):
+    scene = random_scene(np.random.default_rng(seed))
+    facts = scene_facts(scene)
+    assert len(facts["regions"]) <= 14 and len(facts["touches"]) <= 6
+    tools = {region.id for region in scene.regions if region.kind == "instrument"}
+    assert all(tools & set(pair) for pair in facts["touches"])
+    for known in (facts, *(region_facts(scene, region.id) for region in scene.regions)):
+        text = to_json(known)
+        assert json.loads(text) == known
+        assert ": " not in text and not LOOKS.search(text)
+        assert len(known["touches"]) <= 6 if known is facts else len(known["touches"]) <= 3
