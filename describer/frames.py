@@ -24,8 +24,8 @@ from describer.video import VIDEO_SUFFIXES, sampled_count, video_frames
 
 __all__ = ["as_frame", "count_frames", "iter_frames", "pixels_sha256", "read_image"]
 
-# A folder that holds this file is some run's output; its overlays are not anybody's frames.
-_RESULTS_FILE = "annotations.jsonl"
+# A folder that holds these is some run's output; its overlays are not anybody's frames.
+_RESULT_FILES = ("run.json", "annotations.jsonl")
 
 
 def pixels_sha256(image: np.ndarray) -> str:
@@ -139,17 +139,24 @@ def _walk(folder: Path, root: Path, above: frozenset[Path]) -> Iterator[tuple[Pa
     try:
         entries = sorted(folder.iterdir(), key=lambda entry: _natural(entry.name))
     except OSError as error:
-        raise InputError(
-            f"folder {folder} cannot be read ({error.strerror}); check its permissions."
-        ) from error
+        if folder != root:
+            # Comes out as this folder's Failure when it is read, and the run goes on.
+            yield folder, folder.relative_to(root).as_posix()
+            return
+        raise InputError(f"{folder} cannot be read ({error.strerror}); check its permissions.") from error
     here = above | {folder.resolve()}
     for entry in entries:
         if entry.is_dir():
             looped = entry.is_symlink() and entry.resolve() in here
-            if not looped and not entry.name.startswith(".") and not (entry / _RESULTS_FILE).exists():
+            ours = _is_results(entry) or (entry.name == "overlays" and _is_results(folder))
+            if not looped and not ours and not entry.name.startswith("."):
                 yield from _walk(entry, root, here)
         elif _known(entry):
             yield entry, entry.relative_to(root).as_posix()
+
+
+def _is_results(folder: Path) -> bool:
+    return all((folder / name).exists() for name in _RESULT_FILES)
 
 
 def _paths(source: str) -> Iterator[tuple[Path, str]]:

@@ -104,7 +104,7 @@ def _marks(scene: Scene, taxonomy: Taxonomy, size_wh: tuple[int, int], sizes: _S
     badges: list[tuple[float, float]] = []
     marks = []
     for region in regions:
-        mask = region.mask.to_array().astype(np.uint8)
+        mask: np.ndarray = region.mask.to_array().astype(np.uint8)
         if size_wh != scene.size_wh:
             mask = cv2.resize(mask, size_wh, interpolation=cv2.INTER_NEAREST)
         anchor, badge = _place_badge(mask, badges, sizes.radius)
@@ -177,7 +177,7 @@ def _outline(mask: np.ndarray, stroke: int) -> list[np.ndarray]:
     reach = stroke + 1
     lines = []
     for contour in contours:
-        points = contour[:, 0].astype(np.float32)
+        points: np.ndarray = contour[:, 0].astype(np.float32)
         if len(points) > 4 * reach:
             ring = np.concatenate([points[-reach:], points, points[:reach]])
             points = cv2.blur(ring, (1, 2 * reach + 1))[reach:-reach]

@@ -1,0 +1,259 @@
+"""The batch runner: frames in, one record a frame out, resumable after any kill.
+
+A reader thread decodes ahead, the model runs in the caller's thread, a few threads draw overlays; every
+queue between them is bounded, so memory does not grow with the number of frames.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import cv2
+
+from describer.errors import DescriberError, InputError, OutputError
+from describer.frames import iter_frames
+from describer.overlay import draw_overlay
+from describer.records import Record, read_records
+from describer.results import ResultsFolder, write_atomically
+from describer.taxonomy import Taxonomy
+from describer.types import Annotation, Failure, Frame
+
+T = TypeVar("T")
+Item = Frame | Failure
+
+_BATCHES_AHEAD = 2
+_DRAWING_THREADS = 2
+_JPEG_QUALITY = 92
+
+
+class AnnotatesFrames(Protocol):
+    """What the runner needs of a Describer."""
+
+    @property
+    def taxonomy(self) -> Taxonomy: ...
+
+    def settings(self) -> dict[str, Any]: ...
+
+    def annotate_frames(self, frames: Sequence[Frame]) -> list[Annotation]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """``frames`` seen = ``skipped`` (done by an earlier run) + made by this one; ``failures`` and the rates
+    are over the whole folder. ``truth`` is describer.eval.truth.run_summary."""
+
+    out_dir: str
+    frames: int
+    skipped: int
+    failures: int
+    seconds: float
+    frames_per_s: float
+    truth: Mapping[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    """A batch whose records wait for their overlays to be on disk."""
+
+    records: list[Record]
+    drawings: list[Future[None]]
+    size: int
+
+
+def run(
+    describer: AnnotatesFrames,
+    source: str,
+    out_dir: str | Path,
+    *,
+    batch_size: int = 4,
+    fps: float | None = None,
+    limit: int | None = None,
+    overwrite: bool = False,
+    overlays: bool = True,
+    progress: Callable[[int], None] | None = None,
+) -> RunSummary:
+    """Annotate every frame of ``source`` (see ``iter_frames``) into ``out_dir`` (see ``ResultsFolder``).
+
+    Run again with the same arguments it goes on where it stopped, and ends with the same records as an
+    unbroken run: batches are cut by a frame's position, and a batch that was partly done is computed whole.
+    A frame that cannot be read or described becomes an error record. ``progress`` is called with the number
+    of frames just finished. Raises InputError (nothing to read) and OutputError (cannot write here).
+    """
+    if batch_size < 1:
+        raise InputError(f"--batch-size must be at least 1, got {batch_size}.")
+    started = time.monotonic()
+    items = iter_frames(source, fps=fps, limit=limit)
+    made_with = {"source": str(Path(source).expanduser().absolute()), "fps": fps, **describer.settings()}
+    with ResultsFolder(out_dir, made_with, overwrite) as results:
+        job = _Job(describer, results, progress or (lambda _: None), overlays)
+        with contextlib.closing(ahead(_batches(items, batch_size), _BATCHES_AHEAD)) as batches:
+            job.consume(batches)
+        seconds = time.monotonic() - started
+        summary = _summarise(results, job, seconds)
+        results.finish(summary.to_dict())
+    return summary
+
+
+class _Job:
+    """One run's counters and its step from a batch of frames to records on disk."""
+
+    def __init__(
+        self,
+        describer: AnnotatesFrames,
+        results: ResultsFolder,
+        progress: Callable[[int], None],
+        overlays: bool,
+    ) -> None:
+        self.describer = describer
+        self.results = results
+        self.progress = progress
+        self.overlays = overlays
+        self.frames = 0
+        self.skipped = 0
+
+    def consume(self, batches: Iterable[list[Item]]) -> None:
+        """Overlays of one batch are drawn while the model works on the next; then its records are written."""
+        waiting: _Finished | None = None
+        with ThreadPoolExecutor(_DRAWING_THREADS, thread_name_prefix="overlay") as pool:
+            try:
+                for batch in batches:
+                    finished = self._batch(batch, pool)
+                    # Out of `waiting` before it is written: a write that fails must not be tried twice.
+                    before, waiting = waiting, finished
+                    self._write(before)
+            except OutputError:
+                raise
+            except BaseException:
+                # Ctrl-C or a reader's error: what is done stays done.
+                self._write(waiting)
+                raise
+            self._write(waiting)
+
+    def _batch(self, batch: list[Item], pool: ThreadPoolExecutor) -> _Finished:
+        missing = [not self.results.is_done(item) for item in batch]
+        self.frames += len(batch)
+        self.skipped += len(batch) - sum(missing)
+        if not any(missing):
+            return _Finished([], [], len(batch))
+        frames = [item for item in batch if isinstance(item, Frame)]
+        described = iter(describe_batch(self.describer, frames))
+        drawings, records = [], []
+        for item, wanted in zip(batch, missing):
+            record = item if isinstance(item, Failure) else next(described)
+            if wanted:
+                records.append(record)
+            if wanted and self.overlays and isinstance(item, Frame) and isinstance(record, Annotation):
+                drawings.append(pool.submit(self._draw, item, record))
+        return _Finished(records, drawings, len(batch))
+
+    def _draw(self, frame: Frame, annotation: Annotation) -> None:
+        picture = draw_overlay(frame.image, annotation, self.describer.taxonomy)
+        _, data = cv2.imencode(".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+        # The whole source name stays, so that a.png and a.jpg do not write over each other.
+        with self.results.writing():
+            write_atomically(self.results.path / "overlays" / f"{frame.ref.source}.jpg", data.tobytes())
+
+    def _write(self, finished: _Finished | None) -> None:
+        if finished is None:
+            return
+        for drawing in finished.drawings:
+            drawing.result()
+        if finished.records:
+            self.results.append(finished.records)
+        self.progress(finished.size)
+
+
+def describe_batch(describer: AnnotatesFrames, frames: Sequence[Frame]) -> list[Record]:
+    """Records of the frames, in order; when the batch fails each frame is tried alone, then given up."""
+    if not frames:
+        return []
+    try:
+        return list(describer.annotate_frames(frames))
+    except (DescriberError, RuntimeError, MemoryError) as error:
+        # RuntimeError and MemoryError: out of memory is told by them, and one frame may still fit.
+        if len(frames) == 1:
+            ref = frames[0].ref
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            return [Failure(ref.source, f"{ref.source} could not be described: {reason}", ref.index)]
+    return [record for frame in frames for record in describe_batch(describer, [frame])]
+
+
+def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    batch: list[Item] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def ahead(items: Iterable[T], depth: int) -> Generator[T, None, None]:
+    """The items, produced by a thread that is at most ``depth`` of them ahead; its errors come out here.
+
+    Closing the generator stops the thread.
+    """
+    ready: queue.Queue[tuple[str, Any]] = queue.Queue(maxsize=depth)
+    stop = threading.Event()
+
+    def put(kind: str, value: Any) -> None:
+        while not stop.is_set():
+            with contextlib.suppress(queue.Full):
+                ready.put((kind, value), timeout=0.1)
+                return
+
+    def produce() -> None:
+        try:
+            for item in items:
+                put("item", item)
+                if stop.is_set():
+                    return
+        except BaseException as error:  # handed over to the consumer, which raises it
+            put("error", error)
+        else:
+            put("end", None)
+
+    thread = threading.Thread(target=produce, name="reader", daemon=True)
+    thread.start()
+    try:
+        while True:
+            kind, value = ready.get()
+            if kind == "end":
+                return
+            if kind == "error":
+                raise value
+            yield value
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _summarise(results: ResultsFolder, job: _Job, seconds: float) -> RunSummary:
+    from describer.eval.truth import run_summary
+
+    failures = 0
+
+    def annotations() -> Iterator[Annotation]:
+        nonlocal failures
+        for record in read_records(results.records_path):
+            if isinstance(record, Annotation):
+                yield record
+            else:
+                failures += 1
+
+    truth = run_summary(annotations(), job.describer.taxonomy)
+    made = job.frames - job.skipped
+    rate = round(made / seconds, 3) if seconds > 0 else 0.0
+    return RunSummary(str(results.path), job.frames, job.skipped, failures, round(seconds, 3), rate, truth)
