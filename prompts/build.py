@@ -22,12 +22,17 @@ _EVIDENCE = ("facts", "overlay", "crop")
 
 @dataclass(frozen=True, slots=True)
 class PromptOptions:
-    """What of a frame is sent: the picture, facts as JSON, numbered marks on the picture, a focal crop."""
+    """What of a frame is sent: the picture, facts as JSON, numbered marks on the picture, a focal crop.
+
+    ``frame_with_crop`` False leaves the whole frame out where a region's crop is sent (half the pictures, for
+    models too small to gain from both).
+    """
 
     frame: bool = True
     facts: bool = True
     overlay: bool = False
     crop: bool = True
+    frame_with_crop: bool = True
 
     def __post_init__(self) -> None:
         if self.overlay and not self.frame:
@@ -104,7 +109,8 @@ def _pictures(
     frame: Frame, scene: Scene, options: PromptOptions, taxonomy: Taxonomy | None, region_id: int | None
 ) -> list[Picture]:
     pictures = []
-    if options.frame:
+    cropped = options.crop and region_id is not None
+    if options.frame and (options.frame_with_crop or not cropped):
         image = at_most(frame.image, FRAME_SIDE_PX)
         # A blank overlay costs accuracy, so a frame without regions goes out plain.
         if options.overlay and scene.regions:
@@ -112,6 +118,6 @@ def _pictures(
             pictures.append(Picture(marked, "overlay"))
         else:
             pictures.append(Picture(image, "frame"))
-    if options.crop and region_id is not None:
+    if cropped and region_id is not None:
         pictures.append(Picture(focal_crop(frame.image, scene.region(region_id)), "crop"))
     return pictures
