@@ -59,7 +59,7 @@ def lumen(stage: Stage) -> None:
     strength *= np.clip(0.8 + 0.4 * fbm(rng, small, 2.5, 2), 0.1, 1.2)
     near = np.clip(radius / 0.55, 0.0, 1.0)
     strength *= smoothstep(0.08, 0.45, near)
-    depth = 1.0 - 0.72 * np.sqrt(near)
+    depth = 1.0 - 0.74 * near ** rng.uniform(0.4, 0.8)
     height = crest * strength * (0.03 + 0.1 * near)
     shape = cv2.resize(np.dstack([depth, height]).astype(np.float32), (w, h), interpolation=cv2.INTER_CUBIC)
     np.copyto(canvas.far, shape[..., 0])
@@ -112,7 +112,8 @@ def polyp(stage: Stage, small: bool, reachable: bool) -> tuple[int, tuple[float,
     full = grid.full(distance)
     base = cv2.GaussianBlur(cv2.resize(stage.canvas.height, (w // 4, h // 4)), (0, 0), max(1.0, size * w / 8))
     base = cv2.resize(base, (w, h))
-    instance = stage.lay("polyp", full, lift, rise, min(radii), base, kinship=rng.uniform(0.45, 1.0))
+    soft = kind == "flat" or (kind == "dome" and rng.random() < 0.6)
+    instance = stage.lay("polyp", full, lift, rise, min(radii), base, kinship=rng.uniform(0.4, 0.95), soft=soft)
     if instance is None:
         return None
     return instance, ((at[0] + 0.5) * w, at[1] * w + h / 2), size
@@ -124,7 +125,7 @@ def _debris(stage: Stage) -> None:
     h, w = stage.size_hw
     if rng.random() < 0.3:
         at = (rng.uniform(0, w), rng.uniform(0.4, 1.0) * h)
-        stage.stain(at, rng.uniform(0.1, 0.3), (196, 160, 50), rng.uniform(0.3, 0.75), None, 0.6)
+        stage.stain(at, rng.uniform(0.1, 0.3), (196, 160, 50), rng.uniform(0.3, 0.75), None, 0.6, rng.uniform(0.5, 1.4))
     if rng.random() < 0.15:
         at = (rng.uniform(0.2, 0.8) * w, rng.uniform(0.2, 0.8) * h)
         stage.stain(at, rng.uniform(0.03, 0.12), (140, 16, 16), rng.uniform(0.6, 0.95), "blood", 0.6)

@@ -76,8 +76,10 @@ def grade(rng: Rng, image: Array, inside: Array) -> Array:
     knee = 0.82
     over = np.maximum(image - knee, 0.0)
     image = np.minimum(image, knee) + over / (1.0 + over / 0.26)
-    image *= np.float32(rng.uniform(0.92, 1.04))
-    image += np.float32(rng.uniform(-0.015, 0.03))
+    # Contrast about mid-grey, as recorders add it.
+    contrast = rng.uniform(0.95, 1.3)
+    image *= np.float32(contrast)
+    image += np.float32(0.45 * (1.0 - contrast) + rng.uniform(-0.02, 0.02))
     return cv2.merge(list(image))
 
 

@@ -88,7 +88,7 @@ def _adhesions(stage: Stage) -> None:
     for _ in range(int(rng.integers(0, 4))):
         at = (rng.uniform(0.1, 0.9) * w, rng.uniform(0.1, 0.9) * h)
         colour = colours[int(rng.integers(len(colours)))]
-        stage.stain(at, rng.uniform(0.06, 0.26), colour, rng.uniform(0.2, 0.6), None, 0.2)
+        stage.stain(at, rng.uniform(0.06, 0.26), colour, rng.uniform(0.2, 0.7), None, 0.2, 1.3)
 
 
 def _site(stage: Stage, activity: str, event: Event | None) -> tuple[float, float]:

@@ -78,14 +78,14 @@ def _biliary(rng: Rng, grid: Grid) -> list[Organ]:
         organs.append(_blob(rng, grid, "liver", (rng.uniform(-0.5, -0.2), rng.uniform(0.0, 0.35)), 0.26, 0.12))
     if rng.random() < 0.55:
         organs.append(_slab(rng, grid, "connective tissue", DOWN, rng.uniform(0.0, 0.15), 0.06))
+    at = (rng.uniform(-0.15, 0.2), rng.uniform(-0.18, 0.08))
+    if rng.random() < 0.75:
+        neck = (at[0] + rng.uniform(0.08, 0.25), at[1] + rng.uniform(0.35, 0.5))
+        organs.append(_strand(rng, grid, at, neck, rng.uniform(0.035, 0.08)))
     if rng.random() < 0.7:
         organs.append(_slab(rng, grid, "fat", DOWN, rng.uniform(0.06, 0.28), 0.09))
     if rng.random() < 0.35:
         organs.append(_loop(rng, grid, (rng.uniform(0.0, 0.35), rng.uniform(0.15, 0.35)), rng.uniform(0.09, 0.16), 0.1))
-    at = (rng.uniform(-0.15, 0.2), rng.uniform(-0.18, 0.08))
-    if rng.random() < 0.75:
-        neck = (at[0] + rng.uniform(0.08, 0.25), at[1] + rng.uniform(0.15, 0.3))
-        organs.append(_strand(rng, grid, at, neck, rng.uniform(0.035, 0.08)))
     if rng.random() < 0.92:
         size = rng.uniform(0.12, 0.22)
         radii = (size * rng.uniform(1.1, 1.7), size * rng.uniform(0.7, 0.95))
@@ -120,8 +120,8 @@ def _close_up(rng: Rng, grid: Grid) -> list[Organ]:
         name = names[int(rng.integers(len(names)))]
         organs.append(_slab(rng, grid, name, float(facing), rng.uniform(0.12, 0.3), rng.uniform(0.04, 0.12)))
     if rng.random() < 0.5:
-        across = (rng.uniform(-0.35, -0.15), rng.uniform(-0.2, 0.2))
-        organs.append(_strand(rng, grid, across, (rng.uniform(0.15, 0.35), rng.uniform(-0.2, 0.2)), rng.uniform(0.03, 0.07)))
+        left, right = (-0.65, rng.uniform(-0.25, 0.25)), (0.65, rng.uniform(-0.25, 0.25))
+        organs.append(_strand(rng, grid, left, right, rng.uniform(0.03, 0.07)))
     return organs
 
 

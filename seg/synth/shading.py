@@ -104,12 +104,12 @@ def light_gain(rng: Rng, depth: Array) -> Array:
     h, w = depth.shape
     xs = np.linspace(-0.5, 0.5, w, dtype=np.float32)[None, :] - rng.uniform(-0.12, 0.12)
     ys = np.linspace(-0.5 * h / w, 0.5 * h / w, h, dtype=np.float32)[:, None] - rng.uniform(-0.1, 0.1)
-    cone = 1.0 / (1.0 + rng.uniform(0.8, 3.5) * (xs * xs + ys * ys))
+    cone = 1.0 / (1.0 + rng.uniform(1.2, 6.0) * (xs * xs + ys * ys))
     reference = float(np.median(depth[::8, ::8]))
     power = 2.0 if rng.random() < 0.5 else 1.5
     ratio = reference / depth
     fall = ratio * ratio if power == 2.0 else ratio * np.sqrt(ratio)
-    return np.minimum(fall, 3.2) * cone
+    return np.minimum(fall, 3.6) * cone
 
 
 def shade(rng: Rng, canvas: Canvas) -> tuple[Array, Array]:
@@ -155,12 +155,12 @@ def _sparkle(rng: Rng, canvas: Canvas, gx: Array, gy: Array, lx: Array, ly: Arra
     ripple_y = cv2.resize(fbm(rng, half, scale, 2), (w, h), interpolation=cv2.INTER_LINEAR)
     patch = cv2.resize(fbm(rng, half, 7, 2), (w, h), interpolation=cv2.INTER_LINEAR)
     roughness = rng.uniform(0.05, 0.16)
-    wetness = rng.uniform(-0.1, 1.1)
+    wetness = rng.uniform(-0.4, 0.9)
     # The half vector between lamp and camera, as a slope: the mirror sees the lamp where the slopes agree.
     dx = gx + lx / (1.0 + length) + roughness * ripple_x
     dy = gy + ly / (1.0 + length) + roughness * ripple_y
     miss = dx * dx + dy * dy
-    size = rng.uniform(0.003, 0.014)
+    size = roughness * roughness * rng.uniform(0.1, 0.55)
     sharp = smoothstep(-1.0, 0.0, (size * (patch - wetness) - miss) / size) * rng.uniform(1.2, 2.6)
     sheen = np.exp(-miss * 9.0) * rng.uniform(0.02, 0.09)
     return sharp + sheen

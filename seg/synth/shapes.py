@@ -92,9 +92,11 @@ def curve(rng: Rng, start: tuple[float, float], end: tuple[float, float], bend: 
     return line + sway[:, None] * normal
 
 
-def dome(distance: Array, round_width: float) -> Array:
-    """Height profile 0..1 of a rounded edge that levels off `round_width` inside the outline."""
+def dome(distance: Array, round_width: float, soft: bool = False) -> Array:
+    """Height profile 0..1 that levels off `round_width` inside the outline; `soft` ones rise without an edge."""
     t = 1.0 - np.clip(distance / round_width, 0.0, 1.0)
+    if soft:
+        return 0.5 + 0.5 * np.cos(np.pi * t)
     return np.sqrt(np.maximum(1.0 - t * t, 0.0))
 
 

@@ -56,18 +56,19 @@ class Stage:
         extra: Array | None = None,
         seen: Array | None = None,
         kinship: float = 0.0,
+        soft: bool = False,
     ) -> int | None:
         """Paint a tissue inside a full-size signed distance; its instance id, or None if nothing is in view.
 
         `seen` narrows the painting to what later organs leave free; `kinship` (0..1) draws the colour towards
-        what lay there before, as a growth's is to its bed.
+        what lay there before, as a growth's is to its bed; `soft` edges swell out of it.
         """
         mask = distance > 0 if seen is None else seen
         box = bounding_box(mask)
         if box is None:
             return None
         local = distance[box]
-        height = lift + rise * dome(local, round_width)
+        height = lift + rise * dome(local, round_width, soft)
         if extra is not None:
             height += extra[box]
         material = MATERIALS[name](self.rng, local.shape, self.size_hw[1])
@@ -81,18 +82,26 @@ class Stage:
         self.image, self.gain = shade(self.rng, self.canvas)
         self.depth = self.canvas.depth
 
-    def near(self, at_px: tuple[float, float], radius: float, roughness: float = 0.35) -> Array:
-        """A soft, ragged spot of `radius` around a pixel, 0..1, shape (H, W)."""
+    def near(self, at_px: tuple[float, float], radius: float, roughness: float, ramp: float) -> Array:
+        """A ragged spot, its edge soft over `ramp` of its radius, of `radius` around a pixel, 0..1, shape (H, W)."""
         h, w = self.size_hw
         xs = (np.arange(w, dtype=np.float32)[None, :] - at_px[0]) / w
         ys = (np.arange(h, dtype=np.float32)[:, None] - at_px[1]) / w
         ragged = fbm(self.rng, (h, w), 9, 4, 0.6) * roughness
-        return smoothstep(0.0, 0.5, 1.0 - np.sqrt(xs * xs + ys * ys) / radius + ragged)
+        return smoothstep(0.0, ramp, 1.0 - np.sqrt(xs * xs + ys * ys) / radius + ragged)
 
-    def stain(self, at_px: tuple[float, float], radius: float, colour: tuple[int, int, int], strength: float,
-              kind: str | None = None, gloss: float = 0.0) -> None:
+    def stain(
+        self,
+        at_px: tuple[float, float],
+        radius: float,
+        colour: tuple[int, int, int],
+        strength: float,
+        kind: str | None = None,
+        gloss: float = 0.0,
+        ramp: float = 0.5,
+    ) -> None:
         """A ragged spot of colour on the tissue: blood, char, coagulum."""
-        alpha = self.near(at_px, radius, 0.5) * strength
+        alpha = self.near(at_px, radius, 0.5, ramp) * strength
         self.canvas.tint(alpha, linear(colour), kind)
         self.canvas.gloss += alpha * gloss
 

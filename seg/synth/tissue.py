@@ -42,7 +42,8 @@ def linear(rgb: tuple[float, float, float] | Array) -> Array:
 def pick_colour(rng: Rng, name: str, spread: float = 9.0) -> Array:
     """One of a tissue's base colours, jittered; display values 0..255, shape (3,)."""
     choice = PALETTES[name][rng.integers(len(PALETTES[name]))]
-    return np.clip(np.asarray(choice, np.float32) + rng.normal(0, spread, 3), 4, 250).astype(np.float32)
+    jitter = rng.normal(0, spread) + rng.normal(0, 0.4 * spread, 3)
+    return np.clip(np.asarray(choice, np.float32) + jitter, 4, 250).astype(np.float32)
 
 
 def _mix(base: Array, parts: list[tuple[Array, Array]]) -> Array:
@@ -99,11 +100,11 @@ def gallbladder(rng: Rng, size_hw: tuple[int, int], frame_w: int) -> Material:
     parts = [
         (_soft(cloud, 0.55), _shift(base, -32, -34, -26)),
         (_soft(streak, 0.3), _shift(base, 28, 26, 20)),
-        (smoothstep(0.5, 1.7, fbm(rng, size_hw, _features(size_hw, frame_w, 8), 4)) * 0.7, np.array([176, 88, 80])),
+        (smoothstep(0.0, 2.6, fbm(rng, size_hw, _features(size_hw, frame_w, 8), 4)) * 0.7, np.array([176, 88, 80])),
         (red * rng.uniform(0.35, 0.75), np.array([150, 52, 52])),
     ]
     if rng.random() < 0.5:
-        patch = smoothstep(0.4, 1.4, fbm(rng, size_hw, _features(size_hw, frame_w, 5), 3))
+        patch = smoothstep(0.0, 2.2, fbm(rng, size_hw, _features(size_hw, frame_w, 5), 3))
         parts.append((patch * 0.7, np.array([226, 186, 104])))
     bump = rng.uniform(0.001, 0.004) * cloud + 0.0007 * streak
     return Material(_mix(base, parts), bump, np.full(size_hw, rng.uniform(0.7, 1.3), np.float32))
@@ -138,7 +139,7 @@ def abdominal_wall(rng: Rng, size_hw: tuple[int, int], frame_w: int) -> Material
         (red * rng.uniform(0.4, 0.85), np.array([128, 30, 40])),
     ]
     if rng.random() < 0.4:
-        patch = smoothstep(0.3, 1.2, fbm(rng, size_hw, _features(size_hw, frame_w, 3), 3))
+        patch = smoothstep(0.0, 2.0, fbm(rng, size_hw, _features(size_hw, frame_w, 3), 3))
         parts.append((patch * 0.6, np.array([214, 160, 84])))
     bump = 0.0012 * strand + 0.0015 * cloud
     return Material(_mix(base, parts), bump, np.full(size_hw, rng.uniform(0.3, 0.9), np.float32))
@@ -167,8 +168,8 @@ def connective_tissue(rng: Rng, size_hw: tuple[int, int], frame_w: int) -> Mater
     sheet = fibres(rng, size_hw, rng.uniform(8, 14), rng.uniform(3, 6), angle + rng.normal(0, 0.3))
     patch = fbm(rng, size_hw, _features(size_hw, frame_w, 7), 4)
     parts = [
-        (smoothstep(0.2, 1.4, patch) * rng.uniform(0.2, 0.8), np.array([186, 66, 56])),
-        (smoothstep(0.4, 1.5, -patch) * rng.uniform(0.2, 0.75), np.array([226, 180, 104])),
+        (smoothstep(-0.2, 2.4, patch) * rng.uniform(0.2, 0.95), np.array([186, 66, 56])),
+        (smoothstep(0.0, 2.4, -patch) * rng.uniform(0.2, 0.9), np.array([226, 180, 104])),
         (_soft(-sheet, 0.45), _shift(base, -52, -66, -60)),
         (smoothstep(0.3, 1.8, strand) * 0.6, _shift(base, 26, 42, 46)),
     ]
