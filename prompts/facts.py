@@ -150,13 +150,18 @@ def listed_contacts(scene: Scene) -> tuple[tuple[Region, Region], ...]:
     return tuple((region, other) for _, _, region, other in ranked[:MAX_PAIRS])
 
 
+def _row(region: Region) -> list[int | str]:
+    row: list[int | str] = [region.id, region.label, region.place, size_word(region.area_fraction)]
+    return [*row, tip_place(region)] if region.kind == "instrument" else row
+
+
 def scene_facts(scene: Scene) -> dict[str, Any]:
-    """Facts of the whole frame."""
+    """Facts of the whole frame; a region is [id, label, place, size] and an instrument's tip place."""
     facts: dict[str, Any] = {}
     activity = activity_of(scene)
     if activity is not None:
         facts["activity"] = activity
-    facts["regions"] = [[r.id, r.label, r.place, size_word(r.area_fraction)] for r in listed(scene)]
+    facts["regions"] = [_row(region) for region in listed(scene)]
     facts["touches"] = [[a.id, b.id] for a, b in listed_contacts(scene)]
     acts = [[r.id, t.id] for r in listed(scene) for t in targets_of(scene, r)]
     if acts:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from describer.prompts.facts import activity_of, contacts_of, tip_place
+from describer.prompts.facts import activity_of, contacts_of, listed_contacts, tip_place
 from describer.prompts.sentences import View
 from describer.taxonomy import load_taxonomy
 from describer.types import Appearance, Region, Scene
@@ -49,7 +49,7 @@ _WORDINGS: dict[str, tuple[str, ...]] = {
         "How are the jaws of {the}?",
     ),
     "smoke": ("Is there smoke?", "Is there smoke in the view?", "Is the view smoky?", "Can you see smoke?"),
-    "blood": ("Is the view bloody?", "Is the view stained red?", "How bloody is the view?"),
+    "blood": ("Is the view bloody?", "Is the view stained red?", "Is the picture bloody?"),
 }
 _SMOKE = {"none": "No.", "light": "Yes, a little.", "heavy": "Yes, a lot."}
 _BLOOD = {"none": "No.", "some": "Yes, a little.", "a lot": "Yes, a lot."}
@@ -166,7 +166,8 @@ def _contacts(scene: Scene, rng: np.random.Generator) -> Iterator[QA]:
     tools = [region for region in _single(scene) if region.kind == "instrument"]
     if tools:
         region = _pick(rng, tools)
-        others = contacts_of(scene, region)
+        pairs = [pair for pair in listed_contacts(scene) if region in pair]
+        others = tuple(b if a == region else a for a, b in pairs) or contacts_of(scene, region)
         answer = _named(others) if others else "Nothing."
         ids = (region.id, *(other.id for other in others))
         yield QA(_ask("touches", rng, region.label), answer, "touches", ids)

@@ -6,6 +6,7 @@ not said. Every entity word is the label of a region of the scene.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from describer.geometry import size_word
@@ -29,6 +30,7 @@ from describer.wording import (
     is_mass,
     is_plural,
     joined,
+    plural,
     sentence_case,
     with_article,
 )
@@ -60,14 +62,15 @@ def region_sentence(scene: Scene, region_id: int, appearance: Appearance | None 
 def _others(region: Region, others: tuple[Region, ...]) -> list[str]:
     """Noun phrases of other regions, each label once; one of the region's own label is "another"/"more"."""
     phrases = []
-    for other in others:
-        if other.label != region.label:
-            phrases.append(with_article(other.label, other.kind))
-        elif is_mass(other.label) or is_plural(other.label) or other.kind == "anatomy":
-            phrases.append(f"more {other.label}")
+    for label, group in _grouped(others).items():
+        kind, own = group[0].kind, label == region.label
+        if is_mass(label) or is_plural(label) or kind == "anatomy":
+            phrases.append(f"more {label}" if own else with_article(label, kind))
+        elif len(group) > 1:
+            phrases.append(f"other {plural(label)}" if own else plural(label))
         else:
-            phrases.append(f"another {other.label}")
-    return list(dict.fromkeys(phrases))
+            phrases.append(f"another {label}" if own else with_article(label, kind))
+    return phrases
 
 
 def _instrument(scene: Scene, region: Region) -> str:
@@ -150,7 +153,7 @@ def scene_sentence(scene: Scene, view: View | None = None) -> str:
     return sentence_case(text) if view is None else f"{sentence_case(text)} {view_sentence(view)}"
 
 
-def _grouped(regions: list[Region]) -> dict[str, list[Region]]:
+def _grouped(regions: Sequence[Region]) -> dict[str, list[Region]]:
     groups: dict[str, list[Region]] = {}
     for region in regions:
         groups.setdefault(region.label, []).append(region)

@@ -43,8 +43,8 @@ def test_facts_of_the_scene():
     assert scene_facts(hook_at_work()) == {
         "activity": "dissection",
         "regions": [
-            [2, "hook", "center right", "small"],
-            [3, "grasper", "upper right", "small"],
+            [2, "hook", "center right", "small", "center"],
+            [3, "grasper", "upper right", "small", "center right"],
             [1, "liver", "center right", "large"],
             [4, "gallbladder", "center", "small"],
         ],

@@ -68,6 +68,18 @@ def test_the_scene():
     )
 
 
+def test_neighbours_of_one_label_are_named_once():
+    scene = scene_of(
+        ("mucosa", disc((80, 64), (60, 20))),
+        ("polyp", disc((80, 34), (8, 10))),
+        ("polyp", disc((60, 34), (8, 12))),
+        ("polyp", disc((70, 16), (20, 12))),
+    )
+    assert region_sentence(scene, 1).endswith("next to polyps.")
+    assert region_sentence(scene, 4) == "A small polyp lies in the upper center, next to other polyps."
+    assert region_sentence(scene, 2).endswith("next to the mucosa and other polyps.")
+
+
 def test_equal_labels_are_counted():
     scene = scene_of(
         ("grasper", rod((0, 10), (40, 20))),
