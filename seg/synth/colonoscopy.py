@@ -64,6 +64,9 @@ def lumen(stage: Stage) -> None:
     shape = cv2.resize(np.dstack([depth, height]).astype(np.float32), (w, h), interpolation=cv2.INTER_CUBIC)
     np.copyto(canvas.far, shape[..., 0])
     stage.lay("mucosa", np.ones((h, w), np.float32), 0.0, 0.0, 0.1, np.ascontiguousarray(shape[..., 1]))
+    hole = cv2.resize(1.0 - smoothstep(0.0, rng.uniform(0.2, 0.7), near), (w, h))
+    canvas.tint(hole * rng.uniform(0.6, 1.0), np.array([0.02, 0.008, 0.006], np.float32))
+    canvas.gloss *= 1.0 - smoothstep(0.05, 0.5, hole)
 
 
 def wall(stage: Stage) -> None:
@@ -97,7 +100,7 @@ def polyp(stage: Stage, small: bool, reachable: bool) -> tuple[int, tuple[float,
     angle = rng.uniform(0, np.pi)
     radii = (size * rng.uniform(1.0, 1.35), size * rng.uniform(0.75, 1.0))
     distance = ellipse(rng, grid, at, radii, angle, rng.uniform(0.04, 0.2))
-    rise = size * {"dome": rng.uniform(0.5, 0.9), "stalk": rng.uniform(0.7, 1.0), "flat": rng.uniform(0.15, 0.35)}[kind]
+    rise = size * {"dome": rng.uniform(0.5, 0.9), "stalk": rng.uniform(0.7, 1.0), "flat": rng.uniform(0.22, 0.42)}[kind]
     lift = 0.0
     if kind == "stalk":
         foot_angle = rng.uniform(0.3, 2.8)
@@ -113,7 +116,7 @@ def polyp(stage: Stage, small: bool, reachable: bool) -> tuple[int, tuple[float,
     base = cv2.GaussianBlur(cv2.resize(stage.canvas.height, (w // 4, h // 4)), (0, 0), max(1.0, size * w / 8))
     base = cv2.resize(base, (w, h))
     soft = kind == "flat" or (kind == "dome" and rng.random() < 0.6)
-    instance = stage.lay("polyp", full, lift, rise, min(radii), base, kinship=rng.uniform(0.4, 0.95), soft=soft)
+    instance = stage.lay("polyp", full, lift, rise, min(radii), base, kinship=rng.uniform(0.35, 0.8), soft=soft)
     if instance is None:
         return None
     return instance, ((at[0] + 0.5) * w, at[1] * w + h / 2), size

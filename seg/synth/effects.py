@@ -87,7 +87,7 @@ def lens(rng: Rng, image: Array) -> tuple[Array, bool, bool]:
     """Defocus and dirt on the front lens: (image, blurred, dirty)."""
     h, w = image.shape[:2]
     blurred = bool(rng.random() < 0.1)
-    sigma = rng.uniform(0.0045, 0.009) * w if blurred else rng.uniform(0.0005, 0.0018) * w
+    sigma = rng.uniform(0.0045, 0.009) * w if blurred else rng.uniform(0.0005, 0.0028) * w
     image = cv2.GaussianBlur(image, (0, 0), max(sigma, 0.35))
     dirty = bool(rng.random() < 0.08)
     if dirty:

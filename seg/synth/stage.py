@@ -152,7 +152,9 @@ class Stage:
         box = _widened(box, (h, w), int(0.06 * w) if draft.moving else 0)
         alpha = layer.alpha[box]
         lamp = np.clip(0.45 / layer.depth[box], 0.5, 1.7) * (0.55 + 0.45 * np.minimum(self.gain[box], 1.5))
-        colour = layer.colour[:, *box] * (lamp * np.float32(rng.uniform(0.8, 1.5)))
+        colour = layer.colour[:, *box] * (lamp * np.float32(rng.uniform(0.8, 1.6)))
+        # Metal and plastic mirror the red around them.
+        colour *= np.array([1.0, rng.uniform(0.84, 1.0), rng.uniform(0.8, 1.02)], np.float32)[:, None, None]
         if draft.moving:
             alpha, colour = _streaked(rng, alpha, colour, w)
         under = self.image[:, *box]

@@ -13,7 +13,7 @@ from describer.seg.synth.noise import fbm, fibres, lobules, smoothstep, vessels
 # Base colours as seen on display (sRGB 0..255), several per tissue; read off recorded operations.
 PALETTES: dict[str, tuple[tuple[int, int, int], ...]] = {
     "liver": ((150, 72, 62), (128, 55, 50), (165, 92, 78), (110, 48, 52), (140, 80, 72)),
-    "gallbladder": ((202, 178, 170), (208, 188, 150), (186, 186, 160), (176, 164, 178), (218, 174, 158)),
+    "gallbladder": ((202, 178, 170), (208, 188, 150), (192, 184, 160), (186, 170, 174), (218, 174, 158)),
     "fat": ((226, 182, 92), (236, 204, 128), (212, 160, 78), (222, 176, 112), (240, 214, 160)),
     "abdominal wall": ((196, 106, 104), (178, 92, 82), (206, 128, 116), (190, 112, 78), (160, 80, 88)),
     "bowel": ((224, 164, 150), (232, 180, 164), (214, 146, 140), (220, 176, 140), (206, 150, 150)),
@@ -95,7 +95,7 @@ def gallbladder(rng: Rng, size_hw: tuple[int, int], frame_w: int) -> Material:
     """A thin pale wall over bile: grey-green to yellowish pink, fine vessels on it."""
     base = pick_colour(rng, "gallbladder")
     cloud = fbm(rng, size_hw, _features(size_hw, frame_w, 6), 4)
-    streak = fibres(rng, size_hw, 40, 5, rng.uniform(0, np.pi))
+    streak = fibres(rng, size_hw, _features(size_hw, frame_w, 40), 5, rng.uniform(0, np.pi))
     red = _vessels(rng, size_hw, frame_w, rng.uniform(8, 50), rng.uniform(0.0016, 0.0032))
     parts = [
         (_soft(cloud, 0.55), _shift(base, -32, -34, -26)),
@@ -130,7 +130,7 @@ def fat(rng: Rng, size_hw: tuple[int, int], frame_w: int) -> Material:
 def abdominal_wall(rng: Rng, size_hw: tuple[int, int], frame_w: int) -> Material:
     """Peritoneum over muscle: pink-red, fibres in one direction, a net of vessels."""
     base = pick_colour(rng, "abdominal wall")
-    strand = fibres(rng, size_hw, rng.uniform(18, 40), rng.uniform(4, 9), rng.uniform(0, np.pi))
+    strand = fibres(rng, size_hw, _features(size_hw, frame_w, rng.uniform(18, 40)), rng.uniform(4, 9), rng.uniform(0, np.pi))
     cloud = fbm(rng, size_hw, _features(size_hw, frame_w, 3), 4)
     red = _vessels(rng, size_hw, frame_w, rng.uniform(5, 16), rng.uniform(0.002, 0.0045))
     parts = [
@@ -149,7 +149,7 @@ def bowel(rng: Rng, size_hw: tuple[int, int], frame_w: int) -> Material:
     """Pale pink serosa with fine red vessels."""
     base = pick_colour(rng, "bowel")
     cloud = fbm(rng, size_hw, _features(size_hw, frame_w, 4), 4)
-    wrinkle = fibres(rng, size_hw, 30, 4, rng.uniform(0, np.pi))
+    wrinkle = fibres(rng, size_hw, _features(size_hw, frame_w, 30), 4, rng.uniform(0, np.pi))
     red = _vessels(rng, size_hw, frame_w, rng.uniform(12, 40), rng.uniform(0.0014, 0.0026))
     parts = [
         (_soft(cloud, 0.45), _shift(base, -22, -40, -36)),
@@ -164,8 +164,8 @@ def connective_tissue(rng: Rng, size_hw: tuple[int, int], frame_w: int) -> Mater
     """Whitish-pink membranes: strands in one main direction, with bloody and fatty patches."""
     base = pick_colour(rng, "connective tissue")
     angle = rng.uniform(0, np.pi)
-    strand = fibres(rng, size_hw, rng.uniform(26, 50), rng.uniform(6, 14), angle)
-    sheet = fibres(rng, size_hw, rng.uniform(8, 14), rng.uniform(3, 6), angle + rng.normal(0, 0.3))
+    strand = fibres(rng, size_hw, _features(size_hw, frame_w, rng.uniform(26, 50)), rng.uniform(6, 14), angle)
+    sheet = fibres(rng, size_hw, _features(size_hw, frame_w, rng.uniform(8, 14)), rng.uniform(3, 6), angle + rng.normal(0, 0.3))
     patch = fbm(rng, size_hw, _features(size_hw, frame_w, 7), 4)
     parts = [
         (smoothstep(-0.2, 2.4, patch) * rng.uniform(0.2, 0.95), np.array([186, 66, 56])),
@@ -173,7 +173,7 @@ def connective_tissue(rng: Rng, size_hw: tuple[int, int], frame_w: int) -> Mater
         (_soft(-sheet, 0.45), _shift(base, -52, -66, -60)),
         (smoothstep(0.3, 1.8, strand) * 0.6, _shift(base, 26, 42, 46)),
     ]
-    bump = 0.0016 * strand + 0.004 * sheet + 0.002 * patch
+    bump = 0.001 * strand + 0.004 * sheet + 0.0024 * patch
     return Material(_mix(base, parts), bump, np.full(size_hw, rng.uniform(0.6, 1.4), np.float32))
 
 
@@ -197,8 +197,8 @@ def submucosa(rng: Rng, size_hw: tuple[int, int], frame_w: int) -> Material:
     """Loose whitish to dye-blue web with strands across it and vessels in it."""
     base = pick_colour(rng, "submucosa")
     angle = rng.uniform(0, np.pi)
-    web = fibres(rng, size_hw, rng.uniform(24, 44), rng.uniform(3, 8), angle)
-    cross = fibres(rng, size_hw, rng.uniform(16, 30), rng.uniform(3, 6), angle + 1.2)
+    web = fibres(rng, size_hw, _features(size_hw, frame_w, rng.uniform(24, 44)), rng.uniform(3, 8), angle)
+    cross = fibres(rng, size_hw, _features(size_hw, frame_w, rng.uniform(16, 30)), rng.uniform(3, 6), angle + 1.2)
     cloud = fbm(rng, size_hw, _features(size_hw, frame_w, 6), 3)
     red = _vessels(rng, size_hw, frame_w, rng.uniform(3, 14), rng.uniform(0.003, 0.006))
     parts = [
@@ -215,7 +215,7 @@ def mucosal_flap(rng: Rng, size_hw: tuple[int, int], frame_w: int) -> Material:
     """Lifted mucosa: pink, swollen, with whitish torn fibres on its raw side."""
     base = pick_colour(rng, "mucosal flap")
     cloud = fbm(rng, size_hw, _features(size_hw, frame_w, 7), 4)
-    raw = fibres(rng, size_hw, 30, 4, rng.uniform(0, np.pi))
+    raw = fibres(rng, size_hw, _features(size_hw, frame_w, 30), 4, rng.uniform(0, np.pi))
     parts = [
         (_soft(cloud, 0.55), _shift(base, -30, -54, -44)),
         (smoothstep(0.3, 1.6, raw) * rng.uniform(0.1, 0.5), np.array([238, 222, 212])),
@@ -227,7 +227,7 @@ def mucosal_flap(rng: Rng, size_hw: tuple[int, int], frame_w: int) -> Material:
 def polyp(rng: Rng, size_hw: tuple[int, int], frame_w: int) -> Material:
     """A growth: redder or paler than its surroundings, with its own pit pattern."""
     base = pick_colour(rng, "mucosa")
-    lift = rng.choice((-1.0, 0.0, 1.0))
+    lift = rng.choice((-1.0, 1.0)) * rng.uniform(0.4, 1.2)
     base = _shift(base, 8 * lift + 4, 22 * lift - 6, 18 * lift - 4)
     cloud = fbm(rng, size_hw, _features(size_hw, frame_w, 14), 3)
     scale = rng.uniform(30, 70)
