@@ -1,0 +1,57 @@
+"""A deterministic stand-in for a language model: no weights, no torch; for tests, demos and dry runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from describer.messages import Chat, chat_sha256, prompt_text
+from describer.vlm.base import Generated, GenerationSettings
+
+
+class EchoVLM:
+    """Says back what the facts in the prompt say, and a hash of everything it was sent.
+
+    The hash changes with every text and pixel, so a test sees at once whether two prompts were the same.
+    """
+
+    name = "echo"
+    adapter: str | None = None
+    prompt_options: Mapping[str, Any] | None = None
+
+    def generate(self, chats: Sequence[Chat], settings: GenerationSettings | None = None) -> list[Generated]:
+        """One answer a chat, in order."""
+        settings = settings or GenerationSettings()
+        return [_answer(chat, settings) for chat in chats]
+
+
+def _answer(chat: Chat, settings: GenerationSettings) -> Generated:
+    digest = chat_sha256(chat)
+    facts = next(json_objects(prompt_text(chat)), {})
+    words = f"{_sentence(facts)} [{digest[:8]}]".split(" ")
+    # From 0.5 to 1, so that thresholds have something to sort.
+    confidence = round(0.5 + int(digest[8:16], 16) / 2**33, 4)
+    return Generated(" ".join(words[: settings.max_new_tokens]), confidence)
+
+
+def _sentence(facts: Mapping[str, Any]) -> str:
+    label, place, activity = (facts.get(key) for key in ("label", "place", "activity"))
+    if isinstance(label, str):
+        return f"The {label} is at {place}." if isinstance(place, str) else f"This is the {label}."
+    names = [row[1] for row in facts.get("regions", ()) if isinstance(row, list) and len(row) > 1]
+    shown = f"The view shows {', '.join(map(str, dict.fromkeys(names)))}." if names else "Nothing is listed."
+    return f"{shown} The activity is {activity}." if isinstance(activity, str) else shown
+
+
+def json_objects(text: str) -> Iterator[dict[str, Any]]:
+    """The outermost JSON objects in a text, in order."""
+    decoder, start = json.JSONDecoder(), text.find("{")
+    while start >= 0:
+        try:
+            value, end = decoder.raw_decode(text, start)
+        except ValueError:
+            value, end = None, start + 1
+        if isinstance(value, dict):
+            yield value
+        start = text.find("{", end)

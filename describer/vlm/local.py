@@ -1,0 +1,219 @@
+"""Any vision-language model that transformers loads, on this machine."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import LogitsProcessor, LogitsProcessorList
+
+from describer.errors import ModelError
+from describer.messages import Chat, pictures
+from describer.vlm.base import Generated, GenerationSettings
+from describer.vlm.chats import adds_special_tokens, control_words, render_prompt, require_template
+from describer.vlm.loading import (
+    fetch_config,
+    load_parts,
+    pick_device,
+    pick_dtype,
+    read_prompt_options,
+    resolve_source,
+)
+from describer.vlm.lora import fingerprint, load_adapter
+from describer.vlm.quiet import quiet
+
+
+class TransformersVLM:
+    """A model and its processor behind the `VisionLanguageModel` protocol."""
+
+    def __init__(
+        self,
+        model: Any,
+        processor: Any,
+        name: str,
+        adapter: str | None = None,
+        prompt_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        require_template(processor)
+        self.model, self.processor = model, processor
+        self.name, self.adapter, self.prompt_options = name, adapter, prompt_options
+        self._words = control_words(processor)
+
+    @classmethod
+    def load(
+        cls,
+        spec: str,
+        adapter: str | None = None,
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        quantize: str | None = None,
+        trust_remote_code: bool = False,
+        names: tuple[str, str] | None = None,
+    ) -> TransformersVLM:
+        """From a local folder or a hub id, with a peft adapter (folder or hub id) merged unless quantized.
+
+        `names` overrides what model and adapter are called in records. ModelError, in one sentence, for
+        whatever does not load or does not fit.
+        """
+        source = resolve_source(spec)
+        where = pick_device(device)
+        lora = _adapter_folder(adapter) if adapter else None
+        with quiet():
+            processor, model = load_parts(source, where, pick_dtype(dtype, where), quantize, trust_remote_code)
+            name = names[0] if names else _name(source, fingerprint(model))
+            if lora:
+                model = load_adapter(model, lora, name, merge=not quantize).eval()
+        lora_name = None
+        if lora and adapter:
+            weights = (lora / "adapter_model.safetensors").read_bytes()
+            lora_name = names[1] if names else _name(str(lora), hashlib.sha256(weights).hexdigest())
+        return cls(model, processor, name, lora_name, read_prompt_options(lora, source))
+
+    def generate(self, chats: Sequence[Chat], settings: GenerationSettings | None = None) -> list[Generated]:
+        """Answer every chat, in order; chats of like length are decoded together.
+
+        ModelError when a chat is longer than the model can read.
+        """
+        settings = settings or GenerationSettings()
+        texts = [render_prompt(self.processor, chat, self._words) for chat in chats]
+        answers: list[Generated | None] = [None] * len(chats)
+        with quiet(), torch.inference_mode():
+            for group in _batches(chats, texts, settings.batch_size):
+                for index, answer in zip(group, self._answer(chats, texts, group, settings)):
+                    answers[index] = answer
+        return [answer for answer in answers if answer is not None]
+
+    def _answer(
+        self, chats: Sequence[Chat], texts: Sequence[str], group: list[int], settings: GenerationSettings
+    ) -> list[Generated]:
+        try:
+            return self._decode([chats[i] for i in group], [texts[i] for i in group], settings)
+        except torch.OutOfMemoryError as error:
+            if len(group) == 1:
+                raise ModelError(
+                    "The accelerator's memory is too small for one prompt; use --quantize 4bit or a smaller model."
+                ) from error
+        torch.cuda.empty_cache()
+        half = len(group) // 2
+        return [a for part in (group[:half], group[half:]) for a in self._answer(chats, texts, part, settings)]
+
+    def _decode(self, chats: list[Chat], texts: list[str], settings: GenerationSettings) -> list[Generated]:
+        inputs = self._inputs(chats, texts)
+        self._check_length(inputs["input_ids"].shape[1] + settings.max_new_tokens, settings)
+        recorder = _Probabilities()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.seed)
+            output = self.model.generate(
+                **inputs,
+                generation_config=self._generation_config(settings),
+                logits_processor=LogitsProcessorList([recorder]),
+            )
+        # Encoder-decoder models give the answer alone, after one start token.
+        start = 1 if self.model.config.is_encoder_decoder else inputs["input_ids"].shape[1]
+        return self._read(output[:, start:], recorder.finish(output))
+
+    def _inputs(self, chats: list[Chat], texts: list[str]) -> Any:
+        from PIL import Image
+
+        images = [[Image.fromarray(p.image) for p in pictures(chat)] for chat in chats]
+        inputs = self.processor(
+            text=texts,
+            images=images if any(images) else None,
+            padding=True,
+            padding_side="left",
+            return_tensors="pt",
+            add_special_tokens=adds_special_tokens(self.processor, texts[0]),
+        )
+        return inputs.to(self.model.device, dtype=self.model.dtype)
+
+    def _check_length(self, tokens: int, settings: GenerationSettings) -> None:
+        limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        if limit and tokens > limit:
+            raise ModelError(
+                f"A prompt with its answer takes {tokens} tokens ({settings.max_new_tokens} of them for the answer) "
+                f"and {self.name} reads {limit}; shorten the question or lower max_new_tokens."
+            )
+
+    def _generation_config(self, settings: GenerationSettings) -> Any:
+        config = copy.deepcopy(self.model.generation_config)
+        sample = settings.temperature > 0
+        config.update(
+            do_sample=sample,
+            temperature=settings.temperature if sample else None,
+            top_p=None,
+            top_k=None,
+            num_beams=1,
+            max_new_tokens=settings.max_new_tokens,
+            max_length=None,
+            pad_token_id=self.processor.tokenizer.pad_token_id,
+        )
+        if config.eos_token_id is None:
+            config.eos_token_id = self.processor.tokenizer.eos_token_id
+        return config
+
+    def _read(self, tokens: Tensor, log_probabilities: Tensor) -> list[Generated]:
+        ends = self.model.generation_config.eos_token_id
+        ends = {self.processor.tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])}
+        return [self._one(row.tolist(), logs.tolist(), ends) for row, logs in zip(tokens, log_probabilities)]
+
+    def _one(self, ids: list[int], logs: list[float], ends: set[int | None]) -> Generated:
+        length = next((i + 1 for i, token in enumerate(ids) if token in ends), len(ids))
+        text = self.processor.tokenizer.decode(ids[:length], skip_special_tokens=True).strip()
+        mean = sum(logs[:length]) / max(length, 1)
+        return Generated(text, round(float(torch.tensor(mean).exp()), 4))
+
+
+class _Probabilities(LogitsProcessor):
+    """Remembers the log-probability of each chosen token, holding one step's scores instead of all."""
+
+    def __init__(self) -> None:
+        self._scores: Tensor | None = None
+        self._chosen: list[Tensor] = []
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        self._pick(input_ids)
+        self._scores = scores.float().log_softmax(-1)
+        return scores
+
+    def _pick(self, input_ids: Tensor) -> None:
+        if self._scores is not None:
+            self._chosen.append(self._scores.gather(1, input_ids[:, -1:].to(self._scores.device)))
+
+    def finish(self, sequences: Tensor) -> Tensor:
+        """(B, new tokens) log-probabilities."""
+        self._pick(sequences)
+        return torch.cat(self._chosen, dim=1).cpu()
+
+
+def _batches(chats: Sequence[Chat], texts: Sequence[str], size: int) -> Iterator[list[int]]:
+    """Indices of like length, longest first (so that memory is short at once or never).
+
+    Chats without a picture stay apart: not every family takes them in one batch with the others.
+    """
+    counts = [len(pictures(chat)) for chat in chats]
+    order = sorted(range(len(chats)), key=lambda i: (-counts[i], -len(texts[i]), i))
+    for group in ([i for i in order if counts[i]], [i for i in order if not counts[i]]):
+        for start in range(0, len(group), size):
+            yield group[start : start + size]
+
+
+def _name(source: str, digest: str) -> str:
+    """A hub id as it is; a folder by its name and what it holds, since its path means nothing elsewhere."""
+    folder = Path(source)
+    return f"{folder.name}@{digest[:8]}" if folder.is_absolute() else source
+
+
+def _adapter_folder(spec: str) -> Path:
+    source = resolve_source(spec, "adapter")
+    if Path(source).is_absolute():
+        return Path(source)
+    from huggingface_hub import snapshot_download
+
+    fetch_config(source, "adapter_config.json")
+    return Path(snapshot_download(source, allow_patterns=["*.json", "*.safetensors"]))
