@@ -23,7 +23,7 @@ _MASS: Final = frozenset({"fat", "blood", "fluid", "thread", "omentum", "adhesio
 
 COVER_PHRASES: Final[dict[Cover, str]] = {
     "blood": "bloodstains",
-    "smoke": "smoke over it",
+    "smoke": "smoke in front",
     "char": "charring",
 }
 # "blood" itself is an entity word of the taxonomies: it would claim a region of blood.
