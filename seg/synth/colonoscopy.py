@@ -73,13 +73,13 @@ def wall(stage: Stage) -> None:
     """Look at the wall: gently folded mucosa that fills the frame."""
     rng = stage.rng
     h, w = stage.size_hw
-    folds = 0.05 * fbm(rng, (h, w), 2.0, 2)
+    folds = rng.uniform(0.03, 0.08) * fbm(rng, (h, w), 2.0, 4, 0.4)
     for _ in range(int(rng.integers(0, 4))):
         angle, offset = rng.uniform(0, np.pi), rng.uniform(-0.4, 0.4)
         xs = np.linspace(-0.5, 0.5, w, dtype=np.float32)[None, :]
         ys = np.linspace(-0.4, 0.4, h, dtype=np.float32)[:, None]
         across = np.cos(angle) * xs + np.sin(angle) * ys - offset + 0.05 * fbm(rng, (h, w), 2, 2)
-        folds += rng.uniform(0.04, 0.11) * np.exp(-((across / rng.uniform(0.04, 0.1)) ** 2))
+        folds += rng.uniform(0.05, 0.16) * np.exp(-((across / rng.uniform(0.04, 0.1)) ** 2))
     stage.lay("mucosa", np.ones((h, w), np.float32), 0.0, 0.0, 0.1, folds.astype(np.float32))
 
 
@@ -88,11 +88,11 @@ def polyp(stage: Stage, small: bool, reachable: bool) -> tuple[int, tuple[float,
     rng = stage.rng
     h, w = stage.size_hw
     grid = Grid.make((h, w))
-    size = 0.5 * float(np.exp(rng.uniform(np.log(0.07), np.log(0.5))))
+    size = 0.5 * float(np.exp(rng.uniform(np.log(0.08), np.log(0.62))))
     if small:
         size *= 0.5
     if reachable:
-        size = float(np.clip(size, 0.06, 0.15))
+        size = float(np.clip(size, 0.06, 0.18))
     size = max(size, 0.03)
     spread = 0.3 if not reachable else 0.18
     at = (rng.uniform(-spread, spread), rng.uniform(-spread, spread) * 0.75)
@@ -100,7 +100,7 @@ def polyp(stage: Stage, small: bool, reachable: bool) -> tuple[int, tuple[float,
     angle = rng.uniform(0, np.pi)
     radii = (size * rng.uniform(1.0, 1.35), size * rng.uniform(0.75, 1.0))
     distance = ellipse(rng, grid, at, radii, angle, rng.uniform(0.04, 0.2))
-    rise = size * {"dome": rng.uniform(0.5, 0.9), "stalk": rng.uniform(0.7, 1.0), "flat": rng.uniform(0.22, 0.42)}[kind]
+    rise = size * {"dome": rng.uniform(0.6, 1.1), "stalk": rng.uniform(0.7, 1.0), "flat": rng.uniform(0.22, 0.42)}[kind]
     lift = 0.0
     if kind == "stalk":
         foot_angle = rng.uniform(0.3, 2.8)

@@ -62,13 +62,13 @@ def grade(rng: Rng, image: Array, inside: Array) -> Array:
     level = float(np.clip(sample, 0, 1).mean()) if sample.size else 0.2
     target = rng.uniform(0.13, 0.3)
     exposure = target / max(level, 1e-3) * (rng.uniform(1.3, 1.9) if rng.random() < 0.06 else 1.0)
-    cast = np.exp(rng.normal(0, 0.06, 3)).astype(np.float32) * np.float32(exposure)
+    cast = np.exp(rng.normal((0.05, 0.0, -0.07), (0.07, 0.03, 0.08))).astype(np.float32) * np.float32(exposure)
     if rng.random() < 0.06:
         cast *= np.array([rng.uniform(0.8, 1.0), 1.0, rng.uniform(1.05, 1.3)], np.float32)
     image = image * cast[:, None, None]
     np.maximum(image, 0.0, out=image)
     np.sqrt(image, out=image)
-    keep = rng.uniform(0.02, 0.3) if rng.random() < 0.04 else rng.uniform(0.72, 1.2)
+    keep = rng.uniform(0.02, 0.3) if rng.random() < 0.04 else rng.uniform(0.8, 1.35)
     grey = 0.3 * image[0] + 0.55 * image[1] + 0.15 * image[2]
     image *= np.float32(keep)
     image += np.float32(1.0 - keep) * grey
@@ -77,7 +77,7 @@ def grade(rng: Rng, image: Array, inside: Array) -> Array:
     over = np.maximum(image - knee, 0.0)
     image = np.minimum(image, knee) + over / (1.0 + over / 0.26)
     # Contrast about mid-grey, as recorders add it.
-    contrast = rng.uniform(0.95, 1.3)
+    contrast = rng.uniform(1.0, 1.4)
     image *= np.float32(contrast)
     image += np.float32(0.45 * (1.0 - contrast) + rng.uniform(-0.02, 0.02))
     return cv2.merge(list(image))

@@ -10,6 +10,7 @@ import numpy as np
 from describer.seg.synth.arrays import Array, Rng
 from describer.seg.synth.instruments import JAWED, Pose, draw
 from describer.seg.synth.layouts import Organ, arrange
+from describer.seg.synth.noise import fbm, smoothstep
 from describer.seg.synth.shading import Canvas
 from describer.seg.synth.shapes import Grid
 from describer.seg.synth.stage import Draft, Stage
@@ -46,7 +47,8 @@ def build(rng: Rng, size_hw: tuple[int, int], activity: str) -> Stage:
     hidden = np.zeros(size_hw, bool)
     layers: list[tuple[Organ, Array, Array]] = []
     for organ in reversed(organs):
-        distance = grid.full(organ.distance)
+        ragged = rng.uniform(0.0, 0.012 if organ.name in ("fat", "connective tissue") else 0.005)
+        distance = grid.full(organ.distance) + ragged * fbm(rng, size_hw, rng.uniform(9, 18), 4, 0.6)
         inside = distance > 0
         layers.append((organ, distance, inside & ~hidden))
         hidden |= inside
@@ -110,6 +112,8 @@ def _traces(stage: Stage, activity: str, site: tuple[float, float]) -> None:
     """What work leaves on the tissue: char, coagulum, cuts, stains, stray pools."""
     rng = stage.rng
     w = stage.size_hw[1]
+    if activity in ("dissection", "coagulation", "cutting", "clipping") or rng.random() < 0.3:
+        _raw(stage, site)
     if activity == "dissection":
         stage.stain(site, rng.uniform(0.06, 0.1), (206, 160, 92), 0.7)
         stage.stain(site, rng.uniform(0.03, 0.065), (44, 26, 18), 0.92, "char")
@@ -126,6 +130,18 @@ def _traces(stage: Stage, activity: str, site: tuple[float, float]) -> None:
     if activity != "suction" and rng.random() < 0.25:
         at = (rng.uniform(0.15, 0.85) * w, rng.uniform(0.2, 0.7) * w)
         stage.pool(at, (rng.uniform(0.06, 0.2), rng.uniform(0.04, 0.12)), rng.uniform(-0.8, 0.8))
+
+
+def _raw(stage: Stage, site: tuple[float, float]) -> None:
+    """A worked-over field: torn, oozing, part fatty, part burnt, with a craggy surface."""
+    rng, canvas = stage.rng, stage.canvas
+    shape = stage.size_hw
+    alpha = stage.near(site, rng.uniform(0.1, 0.3), 0.5, 1.0) * rng.uniform(0.4, 0.95)
+    kinds = ((222, 176, 108), (164, 48, 40), (228, 204, 186), (112, 22, 22), (118, 80, 50))
+    for index in rng.permutation(len(kinds))[: int(rng.integers(2, 5))]:
+        patch = smoothstep(0.1, 1.3, fbm(rng, shape, rng.uniform(7, 16), 4, 0.6))
+        canvas.tint(alpha * patch, np.square(np.asarray(kinds[int(index)], np.float32) / 255.0))
+    canvas.bump += alpha * rng.uniform(0.002, 0.006) * fbm(rng, shape, 14, 4, 0.65)
 
 
 def _slit(stage: Stage, site: tuple[float, float], length: float) -> None:
@@ -222,7 +238,7 @@ def _place(
     h, w = stage.size_hw
     angle = _heading(rng, headings, at_px, stage.size_hw)
     headings.append(angle)
-    width = (rng.uniform(0.042, 0.1) if rng.random() < 0.85 else rng.uniform(0.1, 0.15)) * w
+    width = (rng.uniform(0.045, 0.1) if rng.random() < 0.75 else rng.uniform(0.1, 0.16)) * w
     opening = _opening(rng, kind, closed)
     x, y = int(np.clip(at_px[0], 0, w - 1)), int(np.clip(at_px[1], 0, h - 1))
     depth = max(float(stage.depth[y, x]) - 0.02, 0.15)

@@ -106,9 +106,11 @@ def light_gain(rng: Rng, depth: Array) -> Array:
     ys = np.linspace(-0.5 * h / w, 0.5 * h / w, h, dtype=np.float32)[:, None] - rng.uniform(-0.1, 0.1)
     cone = 1.0 / (1.0 + rng.uniform(1.2, 6.0) * (xs * xs + ys * ys))
     reference = float(np.median(depth[::8, ::8]))
-    power = 2.0 if rng.random() < 0.5 else 1.5
     ratio = reference / depth
-    fall = ratio * ratio if power == 2.0 else ratio * np.sqrt(ratio)
+    fall = ratio * ratio
+    # Deep fields go dark: automatic exposure follows what is near.
+    if rng.random() < 0.5:
+        fall *= ratio
     return np.minimum(fall, 3.6) * cone
 
 

@@ -16,6 +16,19 @@ from describer.seg.synth.shapes import bounding_box, dome
 from describer.seg.synth.tissue import MATERIALS, linear
 
 
+# How uneven a tissue lies, in frame widths: the deviation of its relief on the scale of folds.
+_RELIEF = {
+    "liver": 0.004,
+    "gallbladder": 0.003,
+    "fat": 0.013,
+    "abdominal wall": 0.016,
+    "bowel": 0.009,
+    "connective tissue": 0.02,
+    "submucosa": 0.008,
+    "mucosal flap": 0.008,
+}
+
+
 @dataclass
 class Draft:
     """What is known of an instrument before its pixels are final."""
@@ -69,6 +82,9 @@ class Stage:
             return None
         local = distance[box]
         height = lift + rise * dome(local, round_width, soft)
+        if name in _RELIEF:
+            coarse = 3.5 * local.shape[1] / self.size_hw[1]
+            height += self.rng.uniform(0.4, 1.6) * _RELIEF[name] * fbm(self.rng, local.shape, coarse, 5, 0.45)
         if extra is not None:
             height += extra[box]
         material = MATERIALS[name](self.rng, local.shape, self.size_hw[1])

@@ -17,8 +17,8 @@ PALETTES: dict[str, tuple[tuple[int, int, int], ...]] = {
     "fat": ((226, 182, 92), (236, 204, 128), (212, 160, 78), (222, 176, 112), (240, 214, 160)),
     "abdominal wall": ((196, 106, 104), (178, 92, 82), (206, 128, 116), (190, 112, 78), (160, 80, 88)),
     "bowel": ((224, 164, 150), (232, 180, 164), (214, 146, 140), (220, 176, 140), (206, 150, 150)),
-    "connective tissue": ((222, 184, 170), (230, 200, 178), (212, 166, 150), (206, 176, 166), (224, 190, 140)),
-    "mucosa": ((214, 130, 100), (224, 150, 118), (206, 116, 96), (226, 158, 104), (218, 148, 136)),
+    "connective tissue": ((222, 176, 158), (230, 190, 164), (212, 156, 138), (206, 164, 150), (224, 176, 122)),
+    "mucosa": ((220, 124, 92), (230, 146, 112), (212, 106, 86), (232, 152, 92), (222, 144, 130), (204, 116, 66)),
     "submucosa": ((196, 206, 220), (150, 178, 214), (214, 214, 214), (120, 156, 204), (222, 204, 196)),
     "mucosal flap": ((226, 172, 152), (220, 152, 132), (232, 190, 170)),
     "blood": ((138, 16, 16), (112, 8, 12), (160, 26, 20)),
@@ -182,10 +182,12 @@ def mucosa(rng: Rng, size_hw: tuple[int, int], frame_w: int) -> Material:
     base = pick_colour(rng, "mucosa")
     cloud = fbm(rng, size_hw, _features(size_hw, frame_w, 4), 4)
     pits = fbm(rng, size_hw, _features(size_hw, frame_w, 60), 2)
-    density = rng.uniform(4, 16) if rng.random() < 0.7 else 0.0
-    red = _vessels(rng, size_hw, frame_w, density, rng.uniform(0.0016, 0.0036))
+    density = rng.uniform(5, 40) if rng.random() < 0.75 else 0.0
+    red = _vessels(rng, size_hw, frame_w, density, rng.uniform(0.0014, 0.0034))
+    blush = smoothstep(0.0, 2.0, fbm(rng, size_hw, _features(size_hw, frame_w, rng.uniform(5, 14)), 4, 0.65))
     parts = [
         (_soft(cloud, 0.5), _shift(base, -22, -32, -24)),
+        (blush * rng.uniform(0.0, 0.6), _shift(base, 0, -56, -46)),
         (_soft(pits, 0.22), _shift(base, 18, 26, 24)),
         (red * rng.uniform(0.2, 0.55), _shift(base, -66, -84, -62)),
     ]
