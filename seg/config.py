@@ -62,7 +62,7 @@ class SceneConfig(PreTrainedConfig):
     adapter_vectors: bool = True
     adapter_gate: bool = False
     sma_width: int = 0
-    decoder_width: int = 96
+    decoder_width: int = 64
     class_names: list[str] | tuple[str, ...] = ()
     activity_names: list[str] | tuple[str, ...] = ()
     instrument_classes: list[int] | tuple[int, ...] = INSTRUMENT_CLASSES

@@ -19,6 +19,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -198,6 +199,7 @@ class BatchLoader:
         self._plan = Mixture(self._sources, batch_size, seed).batches(first_step)
         self._seed, self._step, self._hw = seed, first_step, hw
         self._how = how or Augmentation()
+        cv2.setNumThreads(1)  # frames are small: OpenCV's own threads would only take cores from the model
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="frames")
         self._waiting: deque[Future[dict[str, Tensor]]] = deque()
         self._ahead = ahead

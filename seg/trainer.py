@@ -1,0 +1,158 @@
+"""One training step of the scene model and everything that moves in it: weights, average, optimizer, phase."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from describer.errors import DescriberError
+from describer.seg.image import TRAIN_HW, normalise
+from describer.seg.losses import make_balancer, scene_losses
+from describer.seg.model import SceneModel
+from describer.seg.tesla import tesla_parameters
+
+STAGES = ("full", "adapter")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSettings:
+    """How a run goes. Exactly one of `steps` and `minutes` is given; the rest has working defaults.
+
+    stage "full" trains every parameter; "adapter" freezes the backbone, trains A and B (and the heads) for
+    `phase1_share` of the budget and then only u and v (and the heads).
+    """
+
+    steps: int | None = None
+    minutes: float | None = None
+    stage: str = "full"
+    phase1_share: float = 0.7
+    batch_size: int = 16
+    lr: float = 8e-4
+    warmup_steps: int = 200
+    weight_decay: float = 0.05
+    clip_norm: float = 1.0
+    ema_decay: float = 0.999
+    balance: str = "equal"
+    task_weights: dict[str, float] = field(
+        default_factory=lambda: {"segmentation": 1.0, "activity": 0.3, "depth": 0.5}
+    )
+    hw: tuple[int, int] = TRAIN_HW
+    seed: int = 0
+    checkpoint_minutes: float = 5.0
+    loader_threads: int = 1
+
+    def __post_init__(self) -> None:
+        if (self.steps is None) == (self.minutes is None):
+            raise DescriberError("Give a budget as either steps or minutes, not both and not neither.")
+        if (self.steps or self.minutes or 0) <= 0:
+            raise DescriberError("The training budget must be positive; raise steps or minutes.")
+        if self.stage not in STAGES:
+            raise DescriberError(f"stage '{self.stage}' is unknown; choose one of {', '.join(STAGES)}.")
+        if not 0 < self.phase1_share <= 1:
+            raise DescriberError(f"phase1_share must be in (0, 1], got {self.phase1_share}; 0.7 is the default.")
+
+
+class Ema:
+    """Moving average of the parameters, with a short memory while the run is young."""
+
+    def __init__(self, parameters: Sequence[Tensor], decay: float) -> None:
+        self._live = list(parameters)
+        self.average = [p.detach().clone() for p in self._live]
+        self._decay = decay
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        decay = min(self._decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_(self.average, self._live, 1 - decay)
+
+    @torch.no_grad()
+    def copy_to_model(self) -> None:
+        """Replace the live parameters by their average."""
+        torch._foreach_copy_(self._live, self.average)
+
+
+class Trainer:
+    """Model, optimizer and average of one run; `step` moves them by one batch."""
+
+    def __init__(self, model: SceneModel, settings: TrainSettings) -> None:
+        self.model, self.settings = model.train(), settings
+        weights = settings.task_weights if settings.balance == "equal" else None
+        self.balancer = make_balancer(settings.balance, weights).to(model.device)
+        self.ema = Ema(list(model.parameters()), settings.ema_decay)
+        self.done = 0
+        self.elapsed_s = 0.0
+        self.phase = 0
+        self._enter_phase(1 if settings.stage == "adapter" else 0)
+
+    def _enter_phase(self, phase: int) -> None:
+        """Choose what moves: 0 everything, 1 heads + A and B, 2 heads + u and v. A phase starts a new optimizer."""
+        self.phase = phase
+        if phase:
+            self.model.backbone.requires_grad_(False)
+            for parameter in tesla_parameters(self.model.backbone, phase):
+                parameter.requires_grad_(True)
+        self.moving = [p for p in self.model.parameters() if p.requires_grad]
+        balancer = list(self.balancer.parameters())
+        groups = [
+            {"params": [p for p in self.moving if p.ndim > 1], "weight_decay": self.settings.weight_decay},
+            {"params": [p for p in self.moving if p.ndim <= 1] + balancer, "weight_decay": 0.0},
+        ]
+        self.optimizer = torch.optim.AdamW(groups, lr=self.settings.lr)
+
+    def spent(self) -> float:
+        """Share of the budget that is used up, by steps or by the clock."""
+        s = self.settings
+        return self.done / s.steps if s.steps else self.elapsed_s / (60 * (s.minutes or 1))
+
+    def learning_rate(self) -> float:
+        """Linear warm-up by steps, then a cosine to zero over the budget."""
+        warm = min((self.done + 1) / max(self.settings.warmup_steps, 1), 1.0)
+        return self.settings.lr * warm * 0.5 * (1 + math.cos(math.pi * min(self.spent(), 1.0)))
+
+    def step(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """One update; returns the minimised total and every task's loss."""
+        if self.phase == 1 and self.model.config.adapter_vectors and self.spent() >= self.settings.phase1_share:
+            self._enter_phase(2)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate()
+        device = self.model.device
+        batch = {name: value.to(device) for name, value in batch.items()}
+        with torch.autocast(device.type, dtype=torch.bfloat16):
+            output = self.model(normalise(batch["images"]))
+        losses = scene_losses(output, batch, self.model.config.instrument_classes)
+        self.optimizer.zero_grad(set_to_none=True)
+        total = self.balancer.backward(losses, self.moving)
+        nn.utils.clip_grad_norm_(self.moving, self.settings.clip_norm)
+        self.optimizer.step()
+        self.done += 1
+        self.ema.update(self.done)
+        return total, losses
+
+    def state(self) -> dict[str, Any]:
+        """Everything that moves, for `load_state`."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "balancer": self.balancer.state_dict(),
+            "ema": self.ema.average,
+            "done": self.done,
+            "elapsed_s": self.elapsed_s,
+            "phase": self.phase,
+            "rng": torch.get_rng_state(),
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Continue where `state` was taken."""
+        self.model.load_state_dict(state["model"])
+        if state["phase"] != self.phase:
+            self._enter_phase(state["phase"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.balancer.load_state_dict(state["balancer"])
+        self.ema.average = [tensor.to(self.model.device) for tensor in state["ema"]]
+        self.done, self.elapsed_s = state["done"], state["elapsed_s"]
+        torch.set_rng_state(state["rng"])
