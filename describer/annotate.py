@@ -99,9 +99,10 @@ def run(
         job = _Job(describer, results, progress or (lambda _: None), overlays)
         with contextlib.closing(ahead(_batches(items, batch_size), _BATCHES_AHEAD)) as batches:
             job.consume(batches)
+        results.settle()
         seconds = time.monotonic() - started
         summary = _summarise(results, job, seconds)
-        results.finish(summary.to_dict())
+        results.write_summary(summary.to_dict())
     return summary
 
 

@@ -128,12 +128,16 @@ class ResultsFolder:
             if time.monotonic() - self._synced_s > _SYNC_EVERY_S:
                 self._sync()
 
-    def finish(self, summary: Mapping[str, Any]) -> None:
-        """Put records made anew into their old places and write the summary, each in one step."""
-        with self.writing():
-            if self._superseded:
+    def settle(self) -> None:
+        """Put records made anew into the places of the old ones, in one step; nothing is appended after."""
+        if self._superseded:
+            with self.writing():
                 self._sync()
                 _rewrite(self.records_path, self._superseded)
+
+    def write_summary(self, summary: Mapping[str, Any]) -> None:
+        """Write summary.json in one step: the sign of a finished run."""
+        with self.writing():
             write_atomically(self.path / "summary.json", _json(summary))
 
     def _write(self, data: bytes) -> None:
