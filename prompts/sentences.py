@@ -59,11 +59,12 @@ def region_sentence(scene: Scene, region_id: int, appearance: Appearance | None 
     return f"{sentence_case(where)}.{looks}"
 
 
-def _others(region: Region, others: tuple[Region, ...]) -> list[str]:
-    """Noun phrases of other regions, each label once; one of the region's own label is "another"/"more"."""
+def _others(said: Sequence[Region], others: Sequence[Region]) -> list[str]:
+    """Noun phrases of other regions, each label once; a label ``said`` before is "another"/"more"."""
+    known = {region.label for region in said}
     phrases = []
     for label, group in _grouped(others).items():
-        kind, own = group[0].kind, label == region.label
+        kind, own = group[0].kind, label in known
         if is_mass(label) or is_plural(label) or kind == "anatomy":
             phrases.append(f"more {label}" if own else with_article(label, kind))
         elif len(group) > 1:
@@ -88,9 +89,9 @@ def _instrument(scene: Scene, region: Region) -> str:
     targets = targets_of(scene, region)
     contacts = tuple(r for r in contacts_of(scene, region) if r not in targets)
     if targets:
-        text += f", at work on {joined(_others(region, targets))}"
+        text += f", at work on {joined(_others((region,), targets))}"
     if contacts:
-        text += f"{' and' if targets else ','} touching {joined(_others(region, contacts))}"
+        text += f"{' and' if targets else ','} touching {joined(_others((region, *targets), contacts))}"
     return text if targets or contacts else f"{text}, touching nothing"
 
 
@@ -109,8 +110,8 @@ def _tissue(scene: Scene, region: Region) -> str:
     else:
         text = f"{name} {'show' if many else 'shows'} only as a tiny patch in the {place}"
     contacts = contacts_of(scene, region)
-    tools = _others(region, tuple(r for r in contacts if r.kind == "instrument"))
-    rest = _others(region, tuple(r for r in contacts if r.kind != "instrument"))
+    tools = _others((region,), [r for r in contacts if r.kind == "instrument"])
+    rest = _others((region,), [r for r in contacts if r.kind != "instrument"])
     if tools:
         text += f", touched by {joined(tools)}"
     if rest:

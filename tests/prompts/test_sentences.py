@@ -79,6 +79,16 @@ def test_neighbours_of_one_label_are_named_once():
     assert region_sentence(scene, 4) == "A small polyp lies in the upper center, next to other polyps."
 
 
+def test_a_second_thing_of_the_acted_on_label_is_another():
+    scene = scene_of(
+        ("snare", rod((80, 127), (80, 64))),
+        ("polyp", disc((80, 48), (12, 11))),
+        ("polyp", disc((95, 80), (10, 10))),
+    )
+    scene = Scene(scene.size_wh, scene.regions, (*scene.relations, Relation(1, "acts on", 2)))
+    assert region_sentence(scene, 1).endswith("at work on a polyp and touching another polyp.")
+
+
 def test_equal_labels_are_counted():
     scene = scene_of(
         ("grasper", rod((0, 10), (40, 20))),
