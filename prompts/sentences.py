@@ -166,24 +166,24 @@ def _total(scene: Scene, label: str) -> int:
 
 
 def _tools(scene: Scene) -> list[str]:
-    """One phrase a label: "a hook in the center right touching the gallbladder"."""
-    targets: dict[int, tuple[str, Region]] = {}
+    """One phrase a label: "a hook in the center right touching the gallbladder".
+
+    Of several instruments of one label only that is said which holds for each of them.
+    """
+    touched: dict[int, Region] = {}
     for tool, other in listed_contacts(scene):
         if other.kind != "instrument":
-            targets.setdefault(tool.id, ("touching", other))
+            touched.setdefault(tool.id, other)
     phrases = []
     for label, group in _grouped([r for r in listed(scene) if r.kind == "instrument"]).items():
         places = list(dict.fromkeys(region.place for region in group))
-        for region in group:
-            acted = targets_of(scene, region)
-            if acted:
-                targets[region.id] = ("at work on", acted[0])
-        told = [targets[region.id] for region in group if region.id in targets]
         phrase = f"{counted(label, 'instrument', _total(scene, label))} in the {joined(places)}"
-        if told:
-            verb = "at work on" if any(verb == "at work on" for verb, _ in told) else "touching"
-            named = dict.fromkeys(with_article(o.label, o.kind) for v, o in told if v == verb)
-            phrase += f" {verb} {joined(list(named))}"
+        acted = {region.id: found[0] for region in group if (found := targets_of(scene, region))}
+        for verb, objects in (("at work on", acted), ("touching", touched)):
+            if all(region.id in objects for region in group):
+                named = [with_article(o.label, o.kind) for o in (objects[region.id] for region in group)]
+                phrase += f" {verb} {joined(list(dict.fromkeys(named)))}"
+                break
         phrases.append(phrase)
     return phrases
 

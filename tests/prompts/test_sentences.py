@@ -101,6 +101,20 @@ def test_equal_labels_are_counted():
     )
 
 
+def test_of_equal_instruments_only_that_is_said_which_holds_for_all():
+    parts = [
+        ("grasper", rod((0, 20), (40, 20))),
+        ("grasper", rod((159, 110), (120, 110))),
+        ("fat", disc((50, 24), (8, 12))),
+        ("liver", disc((110, 110), (9, 12))),
+    ]
+    assert scene_sentence(scene_of(*parts[:3])).startswith(
+        "Two graspers in the upper left and lower right; fat"
+    )
+    text = "Two graspers in the upper left and lower right touching fat and the liver; "
+    assert scene_sentence(scene_of(*parts)).startswith(text)
+
+
 @pytest.mark.parametrize(
     ("scene", "text"),
     [
