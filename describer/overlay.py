@@ -159,7 +159,7 @@ def _fill(picture: np.ndarray, mark: _Mark) -> None:
 def _draw_marks(picture: np.ndarray, marks: list[_Mark], sizes: _Sizes) -> None:
     for mark in marks:
         lines = _outline(mark.mask, sizes.stroke)
-        for colour, extra in ((_DARK, 3), (_WHITE, 2), (mark.colour, 0)):
+        for colour, extra in ((_DARK, 5), (_WHITE, 3), (mark.colour, 0)):
             width_px = sizes.stroke + extra * max(1, sizes.stroke // 2)
             cv2.polylines(picture, lines, True, colour, width_px, cv2.LINE_AA, _SHIFT)
     for mark in marks:

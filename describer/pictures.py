@@ -69,10 +69,12 @@ def decode_pil(picture: Image.Image, name: str, path: Path | None = None) -> np.
     """An opened PIL image as RGB uint8 ``(H, W, 3)``; ``path`` is where deep colour is read from."""
     check_size(picture.width, picture.height, name)
     with _named_errors(name):
+        # Before the EXIF tag is asked for: that decodes a PNG, after which its depth is no longer known.
+        deep_colour = path is not None and _deep_colour(picture)
         orientation = picture.getexif().get(_ORIENTATION_TAG, 1)
         if picture.mode in _DEEP_MODES:
             image = scale_to_uint8(np.asarray(picture), name)
-        elif path is not None and _deep_colour(picture):
+        elif path is not None and deep_colour:
             image = scale_to_uint8(_read_deep_colour(path, name), name)
         else:
             image = _plain(picture)

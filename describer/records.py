@@ -49,7 +49,7 @@ def to_dict(record: Record) -> dict[str, Any]:
         "frame": {
             "source": ref.source,
             "index": ref.index,
-            "time_s": None if ref.time_s is None else round(ref.time_s, 3),
+            "time_s": None if ref.time_s is None else round(float(ref.time_s), 3),
             "size_wh": list(ref.size_wh),
             "sha256": ref.sha256,
         },

@@ -57,14 +57,16 @@ def sampled_count(path: Path, fps: float | None) -> int:
             rate, expected = _header(capture)
     except InputError:
         return 1
-    return expected if fps is None or fps >= rate else math.ceil(expected * fps / rate)
+    if fps is None or fps >= rate or expected == 0:
+        return max(expected, 1)
+    return math.floor((expected - 1) * fps / rate + 1e-9) + 1
 
 
 def _kept(number: int, rate: float, fps: float | None) -> bool:
     if fps is None or fps >= rate:
         return True
-    # The k-th sample is the first frame at or after k / fps; integers of the product say when k steps up.
-    return math.ceil(number * fps / rate - 1e-9) < math.ceil((number + 1) * fps / rate - 1e-9)
+    # The frame is the first at or after k / fps when k has stepped up since the frame before it.
+    return math.floor(number * fps / rate + 1e-9) > math.floor((number - 1) * fps / rate + 1e-9)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
 """A Describer without models: its records follow from the pixels of the whole batch, as real numerics do.
 
-``python -m tests.fake_describer SRC OUT BATCH DELAY_S`` runs the batch runner with it, to be killed by a test.
+``python -m tests.fake_describer SRC OUT BATCH DELAY_S`` runs it, to be killed by a test.
 """
 
 from __future__ import annotations

@@ -136,7 +136,7 @@ def test_other_settings_are_refused_by_name_until_overwrite(frames, tmp_path):
 def test_overwrite_spares_what_it_did_not_make(frames, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out/annotations.jsonl").write_text("mine\n")
-    with pytest.raises(OutputError, match="another -o|unknown settings"):
+    with pytest.raises(OutputError, match="not made by describer annotate"):
         run(FakeDescriber(), str(frames), tmp_path / "out", overwrite=True)
     with pytest.raises(OutputError, match="another -o"):
         run(FakeDescriber(), str(frames), tmp_path / "out")
