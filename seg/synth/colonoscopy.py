@@ -7,10 +7,10 @@ import numpy as np
 
 from describer.seg.synth import tips
 from describer.seg.synth.arrays import Rng
-from describer.seg.synth.instruments import Layer, draw_shaft
+from describer.seg.synth.instruments import Layer, Shaft, draw_shaft
 from describer.seg.synth.noise import fbm, smoothstep
 from describer.seg.synth.shading import Canvas
-from describer.seg.synth.shapes import Grid, ellipse, tube
+from describer.seg.synth.shapes import FLAT, Grid, Swell, ellipse, tube
 from describer.seg.synth.stage import Draft, Stage
 
 
@@ -54,7 +54,10 @@ def lumen(stage: Stage) -> None:
     crest = smoothstep(0.0, 0.22, saw) * (1.0 - smoothstep(0.35, 1.0, saw))
     # Each fold is a crescent of its own strength rather than a full ring.
     ring = (np.floor(travel) + 40).astype(np.int32) % 64
-    facing, force = rng.uniform(0, 2 * np.pi, 64).astype(np.float32), rng.uniform(0.3, 1.0, 64).astype(np.float32)
+    facing, force = (
+        rng.uniform(0, 2 * np.pi, 64).astype(np.float32),
+        rng.uniform(0.3, 1.0, 64).astype(np.float32),
+    )
     strength = force[ring] * np.clip(0.6 + 0.55 * np.cos(theta - facing[ring]), 0.05, 1.0)
     strength *= np.clip(0.8 + 0.4 * fbm(rng, small, 2.5, 2), 0.1, 1.2)
     near = np.clip(radius / 0.55, 0.0, 1.0)
@@ -63,7 +66,7 @@ def lumen(stage: Stage) -> None:
     height = crest * strength * (0.03 + 0.1 * near)
     shape = cv2.resize(np.dstack([depth, height]).astype(np.float32), (w, h), interpolation=cv2.INTER_CUBIC)
     np.copyto(canvas.far, shape[..., 0])
-    stage.lay("mucosa", np.ones((h, w), np.float32), 0.0, 0.0, 0.1, np.ascontiguousarray(shape[..., 1]))
+    stage.lay("mucosa", np.ones((h, w), np.float32), FLAT, extra=np.ascontiguousarray(shape[..., 1]))
     hole = cv2.resize(1.0 - smoothstep(0.0, rng.uniform(0.2, 0.7), near), (w, h))
     canvas.tint(hole * rng.uniform(0.6, 1.0), np.array([0.02, 0.008, 0.006], np.float32))
     canvas.gloss *= 1.0 - smoothstep(0.05, 0.5, hole)
@@ -80,7 +83,7 @@ def wall(stage: Stage) -> None:
         ys = np.linspace(-0.4, 0.4, h, dtype=np.float32)[:, None]
         across = np.cos(angle) * xs + np.sin(angle) * ys - offset + 0.05 * fbm(rng, (h, w), 2, 2)
         folds += rng.uniform(0.05, 0.16) * np.exp(-((across / rng.uniform(0.04, 0.1)) ** 2))
-    stage.lay("mucosa", np.ones((h, w), np.float32), 0.0, 0.0, 0.1, folds.astype(np.float32))
+    stage.lay("mucosa", np.ones((h, w), np.float32), FLAT, extra=folds.astype(np.float32))
 
 
 def polyp(stage: Stage, small: bool, reachable: bool) -> tuple[int, tuple[float, float], float] | None:
@@ -99,8 +102,13 @@ def polyp(stage: Stage, small: bool, reachable: bool) -> tuple[int, tuple[float,
     kind = str(rng.choice(("dome", "stalk", "flat"), p=(0.55, 0.2, 0.25)))
     angle = rng.uniform(0, np.pi)
     radii = (size * rng.uniform(1.0, 1.35), size * rng.uniform(0.75, 1.0))
-    distance = ellipse(rng, grid, at, radii, angle, rng.uniform(0.04, 0.2))
-    rise = size * {"dome": rng.uniform(0.6, 1.1), "stalk": rng.uniform(0.7, 1.0), "flat": rng.uniform(0.22, 0.42)}[kind]
+    distance = ellipse(rng, grid, at, radii, angle, waviness=rng.uniform(0.04, 0.2))
+    rise = (
+        size
+        * {"dome": rng.uniform(0.6, 1.1), "stalk": rng.uniform(0.7, 1.0), "flat": rng.uniform(0.22, 0.42)}[
+            kind
+        ]
+    )
     lift = 0.0
     if kind == "stalk":
         foot_angle = rng.uniform(0.3, 2.8)
@@ -110,13 +118,14 @@ def polyp(stage: Stage, small: bool, reachable: bool) -> tuple[int, tuple[float,
         lift = 0.02
     if rng.random() < 0.3:
         lump = (at[0] + size * rng.uniform(-0.8, 0.8), at[1] + size * rng.uniform(-0.8, 0.8))
-        extra = ellipse(rng, grid, lump, (size * 0.6, size * 0.5), 0.0, 0.15)
+        extra = ellipse(rng, grid, lump, (size * 0.6, size * 0.5), waviness=0.15)
         distance = np.maximum(distance, extra)
     full = grid.full(distance)
     base = cv2.GaussianBlur(cv2.resize(stage.canvas.height, (w // 4, h // 4)), (0, 0), max(1.0, size * w / 8))
     base = cv2.resize(base, (w, h))
     soft = kind == "flat" or (kind == "dome" and rng.random() < 0.6)
-    instance = stage.lay("polyp", full, lift, rise, min(radii), base, kinship=rng.uniform(0.35, 0.8), soft=soft)
+    swell = Swell(lift, rise, min(radii), soft)
+    instance = stage.lay("polyp", full, swell, extra=base, kinship=rng.uniform(0.35, 0.8))
     if instance is None:
         return None
     return instance, ((at[0] + 0.5) * w, at[1] * w + h / 2), size
@@ -128,10 +137,13 @@ def _debris(stage: Stage) -> None:
     h, w = stage.size_hw
     if rng.random() < 0.3:
         at = (rng.uniform(0, w), rng.uniform(0.4, 1.0) * h)
-        stage.stain(at, rng.uniform(0.1, 0.3), (196, 160, 50), rng.uniform(0.3, 0.75), None, 0.6, rng.uniform(0.5, 1.4))
+        amount, ramp = rng.uniform(0.3, 0.75), rng.uniform(0.5, 1.4)
+        stage.stain(at, rng.uniform(0.1, 0.3), (196, 160, 50), amount, gloss=0.6, ramp=ramp)
     if rng.random() < 0.15:
         at = (rng.uniform(0.2, 0.8) * w, rng.uniform(0.2, 0.8) * h)
-        stage.stain(at, rng.uniform(0.03, 0.12), (140, 16, 16), rng.uniform(0.6, 0.95), "blood", 0.6)
+        stage.stain(
+            at, rng.uniform(0.03, 0.12), (140, 16, 16), rng.uniform(0.6, 0.95), kind="blood", gloss=0.6
+        )
     if rng.random() < 0.12:
         at = (rng.uniform(0.2, 0.8) * w, rng.uniform(0.3, 0.8) * h)
         stage.pool(at, (rng.uniform(0.06, 0.16), rng.uniform(0.05, 0.1)), rng.uniform(-1, 1))
@@ -153,18 +165,21 @@ def snare(stage: Stage, target: int, at_px: tuple[float, float], radius: float) 
     normal = np.array([-direction[1], direction[0]])
     points = centre + along[:, None] * direction + lateral[:, None] * normal
     layer = Layer.blank((h, w))
-    depth = max(float(stage.depth[int(np.clip(at_px[1], 0, h - 1)), int(np.clip(at_px[0], 0, w - 1))]) - 0.04, 0.15)
+    depth = max(
+        float(stage.depth[int(np.clip(at_px[1], 0, h - 1)), int(np.clip(at_px[0], 0, w - 1))]) - 0.04, 0.15
+    )
     mask = np.zeros((h, w), np.uint8)
     px = np.round(points * w * 16).astype(np.int32)
     cv2.polylines(mask, [px], True, 255, max(2, round(w * rng.uniform(0.012, 0.018))), cv2.LINE_AA, 4)
-    colour = tips.bevelled(rng, mask, tips.STEEL if rng.random() < 0.7 else tips.GOLD, 1.2, max(1.5, w * 0.006))
+    colour = tips.bevelled(
+        rng, mask, tips.STEEL if rng.random() < 0.7 else tips.GOLD, 1.2, max(1.5, w * 0.006)
+    )
     box = (slice(0, h), slice(0, w))
     end = points[0] * w
     sheath = (tips.IVORY, tips.BLUE, (224, 178, 190), (206, 190, 120), (120, 160, 190))[int(rng.integers(5))]
-    draw_shaft(rng, layer, (float(end[0]), float(end[1])), angle, rng.uniform(0.035, 0.06) * w,
-               rng.uniform(0.6, 1.8), sheath, 0.5, depth, collar=False)
+    width, taper = rng.uniform(0.035, 0.06) * w, rng.uniform(0.6, 1.8)
+    tube_ = Shaft((float(end[0]), float(end[1])), angle, width, taper, sheath, 0.5, depth)
+    draw_shaft(rng, layer, tube_, collar=False)
     layer.over(box, np.moveaxis(colour, -1, 0), mask.astype(np.float32) / 255.0, depth)
     tip = centre + rx * direction
     stage.put(layer, Draft("snare", target, "snare", (float(tip[0] * w), float(tip[1] * w))))
-
-

@@ -46,6 +46,6 @@ def name_colour(rgb: Array) -> str:
 def mean_colour(pixels: Array) -> Array:
     """Typical display colour of an object's pixels (N, 3): without its deepest shadows and its highlights."""
     luma = pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
-    low, high = np.percentile(luma, (25, 92))
+    low, high = np.percentile(luma, (45, 94))
     keep = (luma >= low) & (luma <= high)
     return pixels[keep].mean(axis=0) if keep.any() else pixels.mean(axis=0)

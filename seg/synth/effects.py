@@ -36,8 +36,7 @@ def smoke(rng: Rng, image: Array, at_px: tuple[float, float] | None, chance: flo
     veil = cv2.resize(veil.astype(np.float32), (w, h), interpolation=cv2.INTER_LINEAR)
     grey = rng.uniform(0.2, 0.42)
     colour = grey * np.array([1.0, rng.uniform(0.92, 1.0), rng.uniform(0.86, 1.04)], np.float32)
-    for plane, value in zip(image, colour, strict=True):
-        plane += veil * (value - plane)
+    image += veil * (colour[:, None, None] - image)
     return veil
 
 
@@ -57,12 +56,14 @@ def scope_border(rng: Rng, size_hw: tuple[int, int], kind: str) -> Array:
 
 
 def grade(rng: Rng, image: Array, inside: Array) -> Array:
-    """Exposure, white balance, saturation and tone of a linear image (3, H, W); display values 0..1, (H, W, 3)."""
+    """Exposure, white balance, saturation and tone of a linear image (3, H, W); returns display (H, W, 3)."""
     sample = image[:, ::6, ::6][:, inside[::6, ::6]]
     level = float(np.clip(sample, 0, 1).mean()) if sample.size else 0.2
     target = rng.uniform(0.13, 0.3)
     exposure = target / max(level, 1e-3) * (rng.uniform(1.3, 1.9) if rng.random() < 0.06 else 1.0)
-    cast = np.exp(rng.normal((0.05, 0.0, -0.07), (0.07, 0.03, 0.08))).astype(np.float32) * np.float32(exposure)
+    cast = np.exp(rng.normal((0.05, 0.0, -0.07), (0.07, 0.03, 0.08))).astype(np.float32) * np.float32(
+        exposure
+    )
     if rng.random() < 0.06:
         cast *= np.array([rng.uniform(0.8, 1.0), 1.0, rng.uniform(1.05, 1.3)], np.float32)
     image = image * cast[:, None, None]
@@ -115,25 +116,27 @@ def camera(rng: Rng, image: Array, inside: Array) -> Array:
         edge = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), max(0.6, w * rng.uniform(0.0008, 0.004)))
         image = image * np.minimum(edge, inside + 0.6)[..., None]
         image = image + (~inside * rng.uniform(0.0, 0.05))[..., None] * np.array([1, 0.6, 0.6], np.float32)
-    out = cv2.convertScaleAbs(np.clip(image, 0.0, 1.0), alpha=255.0)
+    out: Array = cv2.convertScaleAbs(np.clip(image, 0.0, 1.0), alpha=255.0)
     if rng.random() < 0.05:
         out[1::2] = np.roll(out[1::2], int(rng.integers(1, 4)), axis=1)
     if rng.random() < 0.7:
         quality = int(rng.integers(35, 95))
         ok, data = cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        if ok:
-            out = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        decoded = cv2.imdecode(data, cv2.IMREAD_COLOR) if ok else None
+        out = out if decoded is None else decoded
     return out
 
 
 def overlay_text(rng: Rng, image: Array, inside: Array) -> Array:
-    """Patient-data lines and a position box in the dark margin, as recorders burn them in; returns the new mask."""
+    """Burn patient-data lines and a position box into the margin, as recorders do; returns the new mask."""
     h, w = inside.shape
     scale = w / 640
     x, y = int(8 * scale), int(h * rng.uniform(0.06, 0.3))
     for _ in range(int(rng.integers(2, 6))):
         text = "".join(rng.choice(list("0123456789:/.SexAgeN"), int(rng.integers(4, 12))))
-        cv2.putText(image, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.32 * scale, (210, 210, 210), 1, cv2.LINE_AA)
+        cv2.putText(
+            image, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.32 * scale, (210, 210, 210), 1, cv2.LINE_AA
+        )
         y += int(14 * scale)
     inside = inside.copy()
     if rng.random() < 0.45:
@@ -142,7 +145,9 @@ def overlay_text(rng: Rng, image: Array, inside: Array) -> Array:
         if rng.random() < 0.5:
             image[h - bh + 4 : h - 6, 6 : bw - 6] = (6, 26, 18)
             t = np.linspace(0, 1, 12)
-            pts = np.stack([bw * (0.5 + 0.3 * np.sin(6 * t)), h - bh + bh * (0.15 + 0.7 * t)], 1).astype(np.int32)
+            pts = np.stack([bw * (0.5 + 0.3 * np.sin(6 * t)), h - bh + bh * (0.15 + 0.7 * t)], 1).astype(
+                np.int32
+            )
             cv2.polylines(image, [pts], False, (40, 190, 60), 2, cv2.LINE_AA)
         inside[h - bh :, :bw] = False
     return inside
@@ -153,5 +158,3 @@ def pick_border(rng: Rng, procedure: str) -> str:
     if procedure == "laparoscopy":
         return str(rng.choice(("circle", "full", "octagon"), p=(0.5, 0.38, 0.12)))
     return str(rng.choice(("octagon", "full", "circle"), p=(0.6, 0.25, 0.15)))
-
-

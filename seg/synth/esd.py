@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from describer.seg.synth import colonoscopy, tips
 from describer.seg.synth.arrays import Array, Rng
-from describer.seg.synth.instruments import Layer, draw_shaft, stamp
+from describer.seg.synth.instruments import Layer, Shaft, draw_shaft, stamp
 from describer.seg.synth.noise import fbm, smoothstep
 from describer.seg.synth.scene import CORE_IDS
 from describer.seg.synth.shading import Canvas
+from describer.seg.synth.shapes import Swell
 from describer.seg.synth.stage import Draft, Stage
 from describer.seg.synth.tissue import linear
 
@@ -27,7 +27,9 @@ def build(rng: Rng, size_hw: tuple[int, int], activity: str) -> Stage:
     site, action = maker(stage, lesion)
     if rng.random() < 0.3:
         at = (site[0] + rng.normal(0, 0.08) * size_hw[1], site[1] + rng.normal(0, 0.08) * size_hw[1])
-        stage.stain(at, rng.uniform(0.03, 0.1), (140, 14, 14), rng.uniform(0.6, 0.95), "blood", 0.6)
+        stage.stain(
+            at, rng.uniform(0.03, 0.1), (140, 14, 14), rng.uniform(0.6, 0.95), kind="blood", gloss=0.6
+        )
     if rng.random() < 0.15:
         at = (rng.uniform(0.2, 0.8) * size_hw[1], rng.uniform(0.4, 0.8) * size_hw[0])
         stage.pool(at, (rng.uniform(0.05, 0.16), rng.uniform(0.04, 0.09)), rng.uniform(-1, 1))
@@ -42,7 +44,12 @@ def build(rng: Rng, size_hw: tuple[int, int], activity: str) -> Stage:
 
 def _lesion(rng: Rng, size_hw: tuple[int, int]) -> tuple[float, float, float, float]:
     """Centre (x, y) and radii of the marked area, in frame widths from the centre."""
-    return (rng.uniform(-0.12, 0.12), rng.uniform(-0.12, 0.08), rng.uniform(0.17, 0.3), rng.uniform(0.13, 0.22))
+    return (
+        rng.uniform(-0.12, 0.12),
+        rng.uniform(-0.12, 0.08),
+        rng.uniform(0.17, 0.3),
+        rng.uniform(0.13, 0.22),
+    )
 
 
 def _ring_field(stage: Stage, lesion: tuple[float, float, float, float]) -> tuple[Array, Array]:
@@ -55,7 +62,9 @@ def _ring_field(stage: Stage, lesion: tuple[float, float, float, float]) -> tupl
     return (np.sqrt(u * u + v * v) - 1.0) * min(lesion[2:]) + ragged, np.arctan2(v, u)
 
 
-def _px(stage: Stage, lesion: tuple[float, float, float, float], angle: float, grow: float) -> tuple[float, float]:
+def _px(
+    stage: Stage, lesion: tuple[float, float, float, float], angle: float, grow: float
+) -> tuple[float, float]:
     """A pixel on the lesion's outline, grown by `grow` frame widths."""
     h, w = stage.size_hw
     x = lesion[0] + (lesion[2] + grow) * np.cos(angle)
@@ -72,7 +81,9 @@ def _redden(stage: Stage, lesion: tuple[float, float, float, float]) -> None:
     stage.canvas.height += inside * stage.rng.uniform(0.0, 0.05)
 
 
-def dots(stage: Stage, lesion: tuple[float, float, float, float], first: float, span: float, grow: float) -> None:
+def dots(
+    stage: Stage, lesion: tuple[float, float, float, float], first: float, span: float, grow: float
+) -> None:
     """Coagulation marks along the outline from angle `first` over `span`."""
     rng, canvas = stage.rng, stage.canvas
     h, w = stage.size_hw
@@ -128,11 +139,13 @@ def _incision(stage: Stage, lesion: tuple[float, float, float, float]) -> tuple[
     rim = smoothstep(-0.02, 0.0, groove)
     stage.canvas.tint(rim * 0.5, linear((214, 176, 150)))
     stage.canvas.height += rim * 0.018
-    stage.lay("submucosa", groove.astype(np.float32), -0.035, 0.012, half, 0.8 * stage.canvas.height)
+    stage.lay(
+        "submucosa", groove.astype(np.float32), Swell(-0.035, 0.012, half), extra=0.8 * stage.canvas.height
+    )
     dots(stage, lesion, first - 0.3, rng.uniform(4.0, 6.0), -0.025)
     at = _px(stage, lesion, first + span, middle)
     if rng.random() < 0.5:
-        stage.stain(at, rng.uniform(0.02, 0.045), (54, 30, 20), 0.85, "char")
+        stage.stain(at, rng.uniform(0.02, 0.045), (54, 30, 20), 0.85, kind="char")
     return at, "incise"
 
 
@@ -155,16 +168,17 @@ def _dissection(stage: Stage, lesion: tuple[float, float, float, float]) -> tupl
     stage.canvas.height += rim * 0.025
     if rng.random() < 0.6:
         dots(stage, (lesion[0] * 0.5, 0.0, width + 0.06, 0.26), 0.3, 2.4, 0.02)
-    stage.lay("submucosa", bed.astype(np.float32), -0.05, 0.03, 0.15)
+    stage.lay("submucosa", bed.astype(np.float32), Swell(-0.05, 0.03, 0.15))
     flap = np.minimum(upper - ys, width + 0.08 - np.abs(xs) + wave)
     if rng.random() < 0.6:
         flap = np.minimum(flap, ys - upper + rng.uniform(0.2, 0.4))
     curl = 0.05 * np.exp(-(((upper - ys) / 0.05) ** 2))
-    stage.lay("mucosal flap", flap.astype(np.float32), 0.09, rng.uniform(0.05, 0.1), 0.1, curl.astype(np.float32))
+    swell = Swell(0.09, rng.uniform(0.05, 0.1), 0.1)
+    stage.lay("mucosal flap", flap.astype(np.float32), swell, extra=curl.astype(np.float32))
     found = stage.tissue_point(("submucosa",), 0.25)
     at = (w / 2, h / 2) if found is None else found[0]
     if rng.random() < 0.55:
-        stage.stain(at, rng.uniform(0.025, 0.05), (54, 30, 20), 0.85, "char")
+        stage.stain(at, rng.uniform(0.025, 0.05), (54, 30, 20), 0.85, kind="char")
         stage.smoke_chance = 0.4
     return at, "dissect"
 
@@ -173,7 +187,9 @@ def knife(stage: Stage, at_px: tuple[float, float], action: str) -> None:
     """A plastic sheath from a lower corner with a short metal tip."""
     rng = stage.rng
     h, w = stage.size_hw
-    corner = np.array([w * rng.choice((rng.uniform(0.55, 1.05), rng.uniform(-0.05, 0.45))), h * rng.uniform(1.0, 1.15)])
+    corner = np.array(
+        [w * rng.choice((rng.uniform(0.55, 1.05), rng.uniform(-0.05, 0.45))), h * rng.uniform(1.0, 1.15)]
+    )
     away = np.array(at_px) - corner
     angle = float(np.arctan2(away[1], away[0]))
     width = rng.uniform(0.03, 0.055) * w
@@ -193,8 +209,10 @@ def knife(stage: Stage, at_px: tuple[float, float], action: str) -> None:
         sprite.add(rng, sprite.coverage(ball), tips.IVORY, 0.8, 0.2)
     reach = length * width
     end = (at_px[0] - reach * np.cos(angle), at_px[1] - reach * np.sin(angle))
-    sheath = (tips.IVORY, (196, 200, 204), (150, 180, 214), (214, 206, 170), (90, 130, 190))[int(rng.integers(5))]
-    draw_shaft(rng, layer, end, angle, width, rng.uniform(0.8, 2.4), sheath, 0.6, depth, collar=False)
+    sheath = (tips.IVORY, (196, 200, 204), (150, 180, 214), (214, 206, 170), (90, 130, 190))[
+        int(rng.integers(5))
+    ]
+    draw_shaft(rng, layer, Shaft(end, angle, width, rng.uniform(0.8, 2.4), sheath, 0.6, depth), collar=False)
     if rng.random() < 0.4:
         ring = np.array([[-0.5, -0.5], [-0.12, -0.5], [-0.12, 0.5], [-0.5, 0.5]])
         band = (40, 60, 120) if rng.random() < 0.5 else tips.BLACK

@@ -1,4 +1,4 @@
-"""Laparoscopic instruments: a shaft in perspective, a wrist and a tip, composed on one layer and laid on the frame."""
+"""Laparoscopic instruments: a shaft in perspective, a wrist and a tip, composed on one layer."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ _SHAFTS: tuple[tuple[tips.Colour, float], ...] = (
 class Pose:
     """Where an instrument is: its tip (px), the way it points (radians), its width at the tip (px).
 
-    `taper` is how much wider it is one frame width nearer; `bend` turns the tip against the shaft (radians).
+    `taper`: how much wider it is one frame width nearer; `bend` turns the tip against the shaft (radians);
+    `opening` is half the jaws' angle; `depth` is the tip's.
     """
 
     tip_xy_px: tuple[float, float]
@@ -46,6 +47,8 @@ class Pose:
     width_px: float
     taper: float
     bend: float
+    opening: float
+    depth: float
 
 
 @dataclass
@@ -71,19 +74,25 @@ class Layer:
         np.copyto(self.depth[box], depth, where=alpha > 0.5)
 
 
-def draw_shaft(
-    rng: Rng,
-    layer: Layer,
-    end_xy: tuple[float, float],
-    angle: float,
-    width_px: float,
-    taper: float,
-    colour: tips.Colour,
-    shine: float,
-    depth: float,
-    collar: bool = True,
-) -> None:
-    """A cylinder that comes from the camera's side of the frame and ends at `end_xy`, pointing along `angle`."""
+@dataclass(frozen=True)
+class Shaft:
+    """A cylinder that ends at `end_xy` (px), pointing along `angle` (radians).
+
+    `width_px` at its end, `taper` as in Pose; display colour 0..255, `shine` of its highlight, depth of its end.
+    """
+
+    end_xy: tuple[float, float]
+    angle: float
+    width_px: float
+    taper: float
+    colour: tips.Colour
+    shine: float
+    depth: float
+
+
+def draw_shaft(rng: Rng, layer: Layer, shaft: Shaft, collar: bool = True) -> None:
+    """Lay a shaft on the layer, coming from the camera's side of the frame; `collar` allows a steel ring."""
+    end_xy, angle, width_px, taper = shaft.end_xy, shaft.angle, shaft.width_px, shaft.taper
     h, w = layer.alpha.shape
     box = _shaft_box((h, w), end_xy, angle, width_px * (1.0 + taper))
     if box is None:
@@ -97,20 +106,20 @@ def draw_shaft(
     inside = np.clip((1.0 - np.abs(across)) * half + 0.5, 0.0, 1.0) * np.clip(back + 0.5, 0.0, 1.0)
     bulge = np.sqrt(np.maximum(1.0 - across * across, 0.0))
     grime = fbm(rng, inside.shape, max(2.0, inside.shape[1] / w * 9), 3)
-    base = np.square(np.asarray(colour, np.float32) / 255.0)
+    base = np.square(np.asarray(shaft.colour, np.float32) / 255.0)
     light = (0.18 + 0.7 * bulge + 0.06 * grime) * (1.0 + 0.5 * np.minimum(back / w, 1.0))
     lit = base[:, None, None] * np.maximum(light, 0.03)
     line, spread = rng.uniform(-0.5, 0.5), rng.uniform(0.06, 0.24)
     streak = np.exp(-(((across - line) / spread) ** 2)) * np.maximum(1.0 + 0.4 * grime, 0.0)
     streak += 0.35 * np.exp(-(((across + line * 1.4 + 0.1) / 0.12) ** 2))
-    lit += streak * shine * rng.uniform(0.12, 0.5)
+    lit += streak * shaft.shine * rng.uniform(0.12, 0.5)
     if collar and rng.random() < 0.6:
         ring = rng.uniform(0.2, 0.7) * width_px
         band = ((back > ring * 0.2) & (back < ring + width_px * rng.uniform(0.1, 0.6))).astype(np.float32)
-        metal = np.square(np.asarray(tips.STEEL, np.float32) / 255.0) [:, None, None]
+        metal = np.square(np.asarray(tips.STEEL, np.float32) / 255.0)[:, None, None]
         metal = metal * (0.2 + 0.7 * bulge)
         lit += band * np.float32(rng.uniform(0.5, 1.0)) * (metal - lit)
-    near = np.clip(depth - 0.35 * back / w, 0.12, 1.0)
+    near = np.clip(shaft.depth - 0.35 * back / w, 0.12, 1.0)
     layer.over(box, lit, inside, near)
 
 
@@ -133,14 +142,18 @@ def stamp(layer: Layer, sprite: tips.Sprite, at_xy: tuple[float, float], angle: 
     sh, sw = sprite.alpha.shape
     cos, sin = np.cos(angle), np.sin(angle)
     corners = np.array([[0, 0], [sw, 0], [sw, sh], [0, sh]], np.float32) - sprite.origin_px
-    placed = np.stack([cos * corners[:, 0] - sin * corners[:, 1], sin * corners[:, 0] + cos * corners[:, 1]], 1) + at_xy
+    placed = (
+        np.stack([cos * corners[:, 0] - sin * corners[:, 1], sin * corners[:, 0] + cos * corners[:, 1]], 1)
+        + at_xy
+    )
     x0, y0 = np.maximum(np.floor(placed.min(0)).astype(int), 0)
     x1, y1 = np.minimum(np.ceil(placed.max(0)).astype(int), (w, h))
     if x1 - x0 < 2 or y1 - y0 < 2:
         return
     ox, oy = sprite.origin_px
     matrix = np.array(
-        [[cos, -sin, at_xy[0] - x0 - cos * ox + sin * oy], [sin, cos, at_xy[1] - y0 - sin * ox - cos * oy]], np.float32
+        [[cos, -sin, at_xy[0] - x0 - cos * ox + sin * oy], [sin, cos, at_xy[1] - y0 - sin * ox - cos * oy]],
+        np.float32,
     )
     size = (int(x1 - x0), int(y1 - y0))
     box = (slice(int(y0), int(y1)), slice(int(x0), int(x1)))
@@ -151,8 +164,8 @@ def stamp(layer: Layer, sprite: tips.Sprite, at_xy: tuple[float, float], angle: 
     np.maximum(layer.extra[box], extra, out=layer.extra[box])
 
 
-def draw(rng: Rng, size_hw: tuple[int, int], kind: str, pose: Pose, opening: float, depth: float) -> Layer:
-    """One laparoscopic instrument on an empty layer; `opening` is half the jaws' angle, `depth` that of its tip."""
+def draw(rng: Rng, size_hw: tuple[int, int], kind: str, pose: Pose) -> Layer:
+    """One laparoscopic instrument on an empty layer."""
     layer = Layer.blank(size_hw)
     robotic = kind not in ("suction irrigator", "hook", "clip applier") and rng.random() < 0.3
     colour, shine = _SHAFTS[rng.integers(len(_SHAFTS))]
@@ -161,7 +174,7 @@ def draw(rng: Rng, size_hw: tuple[int, int], kind: str, pose: Pose, opening: flo
         colour, shine, width = tips.STEEL, 1.4, width * 0.72
     if kind == "clip applier":
         width *= 1.15
-    sprite, reach = TIPS[kind](rng, width * (0.85 if robotic else 0.95), opening)
+    sprite, reach = TIPS[kind](rng, width * (0.85 if robotic else 0.95), pose.opening)
     reach_px = reach * sprite.unit_px
     heading = pose.angle + (pose.bend if robotic else 0.25 * pose.bend * (kind == "clip applier"))
     base = (pose.tip_xy_px[0] - reach_px * np.cos(heading), pose.tip_xy_px[1] - reach_px * np.sin(heading))
@@ -170,10 +183,11 @@ def draw(rng: Rng, size_hw: tuple[int, int], kind: str, pose: Pose, opening: flo
         colour, shine = _SHAFTS[int(rng.integers(2))]
         wrist = 0.9 * width
         end = (base[0] - wrist * np.cos(pose.angle), base[1] - wrist * np.sin(pose.angle))
-    draw_shaft(rng, layer, end, pose.angle, width, pose.taper, colour, shine, depth, kind != "suction irrigator")
+    shaft = Shaft(end, pose.angle, width, pose.taper, colour, shine, pose.depth)
+    draw_shaft(rng, layer, shaft, collar=kind != "suction irrigator")
     if robotic:
-        stamp(layer, _wrist(rng, width), end, pose.angle, depth)
-    stamp(layer, sprite, base, heading, depth)
+        stamp(layer, _wrist(rng, width), end, pose.angle, pose.depth)
+    stamp(layer, sprite, base, heading, pose.depth)
     return layer
 
 
@@ -185,6 +199,8 @@ def _wrist(rng: Rng, width: float) -> tips.Sprite:
     fork = np.array([[-0.2, -0.5], [0.9, -0.4], [0.9, 0.4], [-0.2, 0.5]])
     sprite.add(rng, sprite.coverage(fork), metal)
     sprite.darken(sprite.line(np.array([[0.1, 0.12], [0.9, 0.12]]), 0.08), 0.7)
-    sprite.add(rng, sprite.coverage(np.stack([0.85 + 0.42 * np.cos(t), 0.42 * np.sin(t)], 1)), metal, 1.2, 0.1)
+    sprite.add(
+        rng, sprite.coverage(np.stack([0.85 + 0.42 * np.cos(t), 0.42 * np.sin(t)], 1)), metal, 1.2, 0.1
+    )
     sprite.darken(sprite.coverage(np.stack([0.85 + 0.2 * np.cos(t), 0.2 * np.sin(t)], 1)), 0.6)
     return sprite

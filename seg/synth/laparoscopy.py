@@ -54,7 +54,7 @@ def build(rng: Rng, size_hw: tuple[int, int], activity: str) -> Stage:
         hidden |= inside
     for organ, distance, seen in reversed(layers):
         extra = None if organ.extra is None else grid.full(organ.extra)
-        stage.lay(organ.name, distance, organ.lift, organ.rise, organ.round_width, extra, seen=seen)
+        stage.lay(organ.name, distance, organ.swell, extra=extra, seen=seen)
     _adhesions(stage)
     event = EVENTS.get(activity)
     site = _site(stage, activity, event)
@@ -70,7 +70,10 @@ def build(rng: Rng, size_hw: tuple[int, int], activity: str) -> Stage:
     if activity != "retraction":
         for _ in range(int(rng.choice((0, 1, 2), p=(0.5, 0.38, 0.12)))):
             found = stage.tissue_point(ANY, 0.36)
-            if found is not None and np.hypot(found[0][0] - site[0], found[0][1] - site[1]) > 0.16 * size_hw[1]:
+            if (
+                found is not None
+                and np.hypot(found[0][0] - site[0], found[0][1] - site[1]) > 0.16 * size_hw[1]
+            ):
                 _place(stage, "grasper", found[0], "grasp", headings, closed=rng.random() < 0.7)
         _place(stage, event.instrument, site, event.action, headings)
     elif rng.random() < 0.4:
@@ -86,11 +89,18 @@ def _adhesions(stage: Stage) -> None:
     """Films, fatty streaks and stains that run across the borders of organs."""
     rng = stage.rng
     h, w = stage.size_hw
-    colours = ((226, 190, 150), (150, 44, 38), (232, 208, 176), (214, 150, 110), (120, 40, 36), (228, 184, 96))
+    colours = (
+        (226, 190, 150),
+        (150, 44, 38),
+        (232, 208, 176),
+        (214, 150, 110),
+        (120, 40, 36),
+        (228, 184, 96),
+    )
     for _ in range(int(rng.integers(0, 4))):
         at = (rng.uniform(0.1, 0.9) * w, rng.uniform(0.1, 0.9) * h)
         colour = colours[int(rng.integers(len(colours)))]
-        stage.stain(at, rng.uniform(0.06, 0.26), colour, rng.uniform(0.2, 0.7), None, 0.2, 1.3)
+        stage.stain(at, rng.uniform(0.06, 0.26), colour, rng.uniform(0.2, 0.7), gloss=0.2, ramp=1.3)
 
 
 def _site(stage: Stage, activity: str, event: Event | None) -> tuple[float, float]:
@@ -116,17 +126,17 @@ def _traces(stage: Stage, activity: str, site: tuple[float, float]) -> None:
         _raw(stage, site)
     if activity == "dissection":
         stage.stain(site, rng.uniform(0.06, 0.1), (206, 160, 92), 0.7)
-        stage.stain(site, rng.uniform(0.03, 0.065), (44, 26, 18), 0.92, "char")
+        stage.stain(site, rng.uniform(0.03, 0.065), (44, 26, 18), 0.92, kind="char")
         stage.smoke_at, stage.smoke_chance = site, 0.6
     elif activity == "coagulation":
         stage.stain(site, rng.uniform(0.06, 0.11), (232, 216, 192), 0.85)
-        stage.stain(site, rng.uniform(0.02, 0.05), (64, 40, 26), 0.8, "char")
+        stage.stain(site, rng.uniform(0.02, 0.05), (64, 40, 26), 0.8, kind="char")
         stage.smoke_at, stage.smoke_chance = site, 0.55
     elif activity == "cutting":
         _slit(stage, site, rng.uniform(0.08, 0.2))
     if rng.random() < 0.3:
         at = (site[0] + rng.normal(0, 0.1) * w, site[1] + rng.normal(0, 0.08) * w)
-        stage.stain(at, rng.uniform(0.05, 0.2), (128, 14, 14), rng.uniform(0.5, 0.9), "blood", 0.6)
+        stage.stain(at, rng.uniform(0.05, 0.2), (128, 14, 14), rng.uniform(0.5, 0.9), kind="blood", gloss=0.6)
     if activity != "suction" and rng.random() < 0.25:
         at = (rng.uniform(0.15, 0.85) * w, rng.uniform(0.2, 0.7) * w)
         stage.pool(at, (rng.uniform(0.06, 0.2), rng.uniform(0.04, 0.12)), rng.uniform(-0.8, 0.8))
@@ -154,7 +164,10 @@ def _slit(stage: Stage, site: tuple[float, float], length: float) -> None:
     xs = site[0] + np.cos(turn) * t * length * w
     ys = site[1] + np.sin(turn) * t * length * w
     points = [np.round(np.stack([xs, ys], 1) * 16).astype(np.int32)]
-    for width, colour, strength, depth in ((0.03, (176, 52, 46), 0.7, 0.006), (0.011, (58, 8, 8), 0.95, 0.02)):
+    for width, colour, strength, depth in (
+        (0.03, (176, 52, 46), 0.7, 0.006),
+        (0.011, (58, 8, 8), 0.95, 0.02),
+    ):
         mask = np.zeros((h, w), np.uint8)
         cv2.polylines(mask, points, False, 255, max(2, round(width * w)), cv2.LINE_AA, 4)
         alpha = cv2.GaussianBlur(mask, (0, 0), max(0.8, width * w * 0.2)).astype(np.float32) / 255.0
@@ -231,6 +244,7 @@ def _place(
     at_px: tuple[float, float],
     action: str,
     headings: list[float],
+    *,
     closed: bool | None = None,
 ) -> None:
     """Draw one instrument with its tip at `at_px` and record what it does there."""
@@ -242,15 +256,17 @@ def _place(
     opening = _opening(rng, kind, closed)
     x, y = int(np.clip(at_px[0], 0, w - 1)), int(np.clip(at_px[1], 0, h - 1))
     depth = max(float(stage.depth[y, x]) - 0.02, 0.15)
-    pose = Pose(at_px, angle, width, rng.uniform(0.15, 0.9), rng.normal(0, 0.45))
-    layer = draw(rng, stage.size_hw, kind, pose, opening, depth)
+    pose = Pose(at_px, angle, width, rng.uniform(0.15, 0.9), rng.normal(0, 0.45), opening, depth)
+    layer = draw(rng, stage.size_hw, kind, pose)
     target = stage.instance_at(at_px)
     soil: tuple[str, Array] | None = None
     if rng.random() < 0.22:
         cover = "blood" if rng.random() < 0.7 else "char"
         soil = (cover, stage.soil(layer, cover, rng.uniform(0.15, 0.5)))
     state = None if kind not in JAWED else ("open" if opening > 0.13 else "closed")
-    draft = Draft(kind, target, action if target is not None else None, at_px, state, bool(rng.random() < 0.08))
+    draft = Draft(
+        kind, target, action if target is not None else None, at_px, state, bool(rng.random() < 0.08)
+    )
     stage.put(layer, draft)
     if soil is not None:
         np.maximum(stage.canvas.cover[soil[0]], soil[1], out=stage.canvas.cover[soil[0]])
@@ -271,12 +287,17 @@ def _enter_at_edge(stage: Stage) -> None:
     reach = rng.uniform(0.1, 0.2) * w
     centre = np.array([w / 2, h / 2]) + rng.uniform(-0.2, 0.2, 2) * np.array([w, h])
     direction = np.array([np.cos(angle), np.sin(angle)])
-    steps = [((0 if d > 0 else size) - c) / d for c, d, size in zip(centre, direction, (w, h), strict=True) if abs(d) > 0.05]
+    steps = [
+        ((0 if d > 0 else size) - c) / d
+        for c, d, size in zip(centre, direction, (w, h), strict=True)
+        if abs(d) > 0.05
+    ]
     border = centre + direction * max(s for s in steps if s <= 0)
     tip = border + direction * reach
-    pose = Pose((float(tip[0]), float(tip[1])), angle, rng.uniform(0.045, 0.09) * w, 0.4, 0.0)
     opening = _opening(rng, "grasper", None)
-    layer = draw(rng, stage.size_hw, "grasper", pose, opening, 0.3)
+    at_px = (float(tip[0]), float(tip[1]))
+    pose = Pose(at_px, angle, rng.uniform(0.045, 0.09) * w, 0.4, 0.0, opening, 0.3)
+    layer = draw(rng, stage.size_hw, "grasper", pose)
     stage.put(layer, Draft("grasper", None, None, pose.tip_xy_px, "open" if opening > 0.13 else "closed"))
 
 

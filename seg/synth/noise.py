@@ -13,7 +13,7 @@ def fbm(rng: Rng, size_hw: tuple[int, int], cells: float, octaves: int = 3, gain
     h, w = size_hw
     cols = max(2, round(cells))
     rows = max(2, round(cells * h / max(w, 1)))
-    field = rng.standard_normal((rows + 1, cols + 1), dtype=np.float32)
+    field: Array = rng.standard_normal((rows + 1, cols + 1), dtype=np.float32)
     amplitude = 1.0
     for _ in range(octaves - 1):
         rows, cols = rows * 2, cols * 2
@@ -21,7 +21,7 @@ def fbm(rng: Rng, size_hw: tuple[int, int], cells: float, octaves: int = 3, gain
             break
         amplitude *= gain
         field = cv2.resize(field, (cols + 1, rows + 1), interpolation=cv2.INTER_CUBIC)
-        field += amplitude * rng.standard_normal(field.shape, dtype=np.float32)
+        field = field + np.float32(amplitude) * rng.standard_normal(field.shape, dtype=np.float32)
     field -= field.mean()
     field /= max(float(field.std()), 1e-4)
     smooth = cv2.INTER_CUBIC if cols * 3 < w else cv2.INTER_LINEAR
@@ -29,7 +29,7 @@ def fbm(rng: Rng, size_hw: tuple[int, int], cells: float, octaves: int = 3, gain
 
 
 def fibres(rng: Rng, size_hw: tuple[int, int], cells: float, stretch: float, angle: float) -> Array:
-    """Noise drawn out by `stretch` along `angle` (radians): muscle fibres, strands, membranes. Shape size_hw."""
+    """Noise drawn out by `stretch` along `angle` (radians): fibres, strands, membranes. Shape size_hw."""
     h, w = size_hw
     side = int(np.hypot(h, w)) + 2
     small = max(16, side // 2)
@@ -72,7 +72,7 @@ def lobules(rng: Rng, size_hw: tuple[int, int], cells: float) -> tuple[Array, Ar
     reach = 0.22 * ws / cells
     map_x = xs + fbm(rng, (hs, ws), cells * 1.2, 2) * reach
     map_y = ys + fbm(rng, (hs, ws), cells * 1.2, 2) * reach
-    both = np.dstack([bump, values]).astype(np.float32)
+    both: Array = np.dstack([bump, values]).astype(np.float32)
     both = cv2.remap(both, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
     both = cv2.resize(both, (w, h), interpolation=cv2.INTER_LINEAR)
     return both[..., 0], both[..., 1]

@@ -58,7 +58,7 @@ def render(seed: int, procedure: str = "mixed", size_wh: tuple[int, int] = (640,
 
 
 def _finish(rng: Rng, stage: Stage, procedure: str, activity: str) -> SynthFrame:
-    """Smoke, lens and camera over the lit scene; labels cut to the view; objects read off the final pixels."""
+    """Smoke, lens and camera over the lit scene; labels cut to the view; objects from the final pixels."""
     canvas = stage.canvas
     veil = effects.smoke(rng, stage.image, stage.smoke_at, stage.smoke_chance)
     inside = effects.scope_border(rng, stage.size_hw, effects.pick_border(rng, procedure))
@@ -100,7 +100,9 @@ def _objects(
             continue
         draft = stage.drafts.get(instance)
         label = draft.label if draft is not None else CORE_NAMES[int(small_labels[where][0])]
-        look = _appearance(small_picture[where], {n: f[where] for n, f in cover.items()}, label, draft, blurred)
+        look = _appearance(
+            small_picture[where], {n: f[where] for n, f in cover.items()}, label, draft, blurred
+        )
         if draft is None:
             found.append(SynthObject(instance, label, look))
             continue

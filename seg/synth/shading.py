@@ -58,7 +58,9 @@ class Canvas:
         self.next_id += 1
         return self.next_id - 1
 
-    def paint(self, mask: Array, box: tuple[slice, slice], label: int, height: Array, material: Material) -> int:
+    def paint(
+        self, mask: Array, box: tuple[slice, slice], label: int, height: Array, material: Material
+    ) -> int:
         """Put a tissue over what is there inside `box` (row and column slices); returns its instance id."""
         instance = self.new_id()
         self.repaint(mask, box, height, material)
@@ -100,7 +102,7 @@ def _blurred(image: Array, sigma_px: float) -> Array:
 
 
 def light_gain(rng: Rng, depth: Array) -> Array:
-    """Headlight strength over the frame: inverse-square fall-off times a soft, off-centre light cone. (H, W)."""
+    """Headlight strength over the frame: inverse-square fall-off times an off-centre light cone. (H, W)."""
     h, w = depth.shape
     xs = np.linspace(-0.5, 0.5, w, dtype=np.float32)[None, :] - rng.uniform(-0.12, 0.12)
     ys = np.linspace(-0.5 * h / w, 0.5 * h / w, h, dtype=np.float32)[:, None] - rng.uniform(-0.1, 0.1)
@@ -120,8 +122,8 @@ def shade(rng: Rng, canvas: Canvas) -> tuple[Array, Array]:
     edge = cv2.GaussianBlur(canvas.height, (0, 0), max(0.8, w / 420))
     gain = light_gain(rng, np.clip(canvas.far - edge, 0.15, 1.0))
     surface = (edge + canvas.bump) * w
-    gx = cv2.Sobel(surface, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
-    gy = cv2.Sobel(surface, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
+    gx: Array = cv2.Sobel(surface, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
+    gy: Array = cv2.Sobel(surface, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
     xs = np.linspace(-0.5, 0.5, w, dtype=np.float32)[None, :]
     ys = np.linspace(-0.5 * h / w, 0.5 * h / w, h, dtype=np.float32)[:, None]
     # The direction from the surface to the light: the camera sits in front of the centre, the lamp beside it.
@@ -141,15 +143,18 @@ def shade(rng: Rng, canvas: Canvas) -> tuple[Array, Array]:
     light = gain * diffuse * (1.0 - np.minimum(hollow, 0.86))
     image = canvas.albedo * light
 
-    spark = _sparkle(rng, canvas, gx, gy, lx, ly, length)
+    spark = _sparkle(rng, canvas, gx + lx / (1.0 + length), gy + ly / (1.0 + length))
     spark *= np.minimum(gain, 1.6) * canvas.gloss
     np.copyto(canvas.cover["glare"], np.minimum(spark, 1.0))
     image += spark
     return image, gain
 
 
-def _sparkle(rng: Rng, canvas: Canvas, gx: Array, gy: Array, lx: Array, ly: Array, length: Array) -> Array:
-    """Wet highlights: where a finely rippled film mirrors the lamp into the camera. Shape (H, W)."""
+def _sparkle(rng: Rng, canvas: Canvas, off_x: Array, off_y: Array) -> Array:
+    """Wet highlights: where a finely rippled film mirrors the lamp into the camera. Shape (H, W).
+
+    `off_x` and `off_y` are the slopes by which the smooth surface misses the mirror direction.
+    """
     h, w = canvas.size_hw
     half = (max(8, h // 2), max(8, w // 2))
     scale = rng.uniform(18, 80)
@@ -158,9 +163,8 @@ def _sparkle(rng: Rng, canvas: Canvas, gx: Array, gy: Array, lx: Array, ly: Arra
     patch = cv2.resize(fbm(rng, half, 7, 2), (w, h), interpolation=cv2.INTER_LINEAR)
     roughness = rng.uniform(0.05, 0.16)
     wetness = rng.uniform(-0.4, 0.9)
-    # The half vector between lamp and camera, as a slope: the mirror sees the lamp where the slopes agree.
-    dx = gx + lx / (1.0 + length) + roughness * ripple_x
-    dy = gy + ly / (1.0 + length) + roughness * ripple_y
+    dx = off_x + roughness * ripple_x
+    dy = off_y + roughness * ripple_y
     miss = dx * dx + dy * dy
     size = roughness * roughness * rng.uniform(0.1, 0.55)
     sharp = smoothstep(-1.0, 0.0, (size * (patch - wetness) - miss) / size) * rng.uniform(1.2, 2.6)

@@ -21,7 +21,9 @@ class Grid:
     ys: Array
 
     @classmethod
-    def make(cls, full_hw: tuple[int, int], turn: float = 0.0, mirror: bool = False, zoom: float = 1.0) -> Grid:
+    def make(
+        cls, full_hw: tuple[int, int], turn: float = 0.0, mirror: bool = False, zoom: float = 1.0
+    ) -> Grid:
         """The grid of a frame; `turn` in radians, `zoom` > 1 brings the layout closer."""
         h, w = full_hw
         small = (max(16, h // 4), max(16, w // 4))
@@ -40,7 +42,9 @@ class Grid:
         return cv2.resize(field, (w, h), interpolation=cv2.INTER_CUBIC)
 
 
-def half_plane(rng: Rng, grid: Grid, point: tuple[float, float], facing: float, waviness: float = 0.06) -> Array:
+def half_plane(
+    rng: Rng, grid: Grid, point: tuple[float, float], facing: float, waviness: float = 0.06
+) -> Array:
     """Everything on the far side of a wavy line through `point`; `facing` is the inward normal's angle."""
     wave = fbm(rng, grid.size_hw, rng.uniform(2.0, 4.0), 3, 0.4) * waviness
     nx, ny = np.cos(facing), np.sin(facing)
@@ -53,6 +57,7 @@ def ellipse(
     centre: tuple[float, float],
     radii: tuple[float, float],
     angle: float = 0.0,
+    *,
     waviness: float = 0.12,
 ) -> Array:
     """A lumpy ellipse; `waviness` is relative to its radius."""
@@ -65,7 +70,7 @@ def ellipse(
 
 
 def tube(grid: Grid, points: Array, radii: Array) -> tuple[Array, Array]:
-    """A tube along a curve: (signed distance, position along the curve 0..1). `points` (N, 2), `radii` (N,)."""
+    """A tube along `points` (N, 2) with `radii` (N,): (signed distance, position along it 0..1)."""
     best = np.full(grid.size_hw, -1e3, np.float32)
     along = np.zeros(grid.size_hw, np.float32)
     count = len(points) - 1
@@ -82,7 +87,9 @@ def tube(grid: Grid, points: Array, radii: Array) -> tuple[Array, Array]:
     return best, along
 
 
-def curve(rng: Rng, start: tuple[float, float], end: tuple[float, float], bend: float, count: int = 8) -> Array:
+def curve(
+    rng: Rng, start: tuple[float, float], end: tuple[float, float], bend: float, count: int = 8
+) -> Array:
     """A smooth wandering line between two points, shape (count, 2)."""
     t = np.linspace(0.0, 1.0, count)
     line = np.outer(1 - t, start) + np.outer(t, end)
@@ -92,12 +99,23 @@ def curve(rng: Rng, start: tuple[float, float], end: tuple[float, float], bend: 
     return line + sway[:, None] * normal
 
 
-def dome(distance: Array, round_width: float, soft: bool = False) -> Array:
-    """Height profile 0..1 that levels off `round_width` inside the outline; `soft` ones rise without an edge."""
-    t = 1.0 - np.clip(distance / round_width, 0.0, 1.0)
-    if soft:
-        return 0.5 + 0.5 * np.cos(np.pi * t)
-    return np.sqrt(np.maximum(1.0 - t * t, 0.0))
+@dataclass(frozen=True)
+class Swell:
+    """How an organ stands out: `lift` at its edge, `rise` more at `round_width` inside; `soft` has no edge."""
+
+    lift: float
+    rise: float
+    round_width: float
+    soft: bool = False
+
+    def height(self, distance: Array) -> Array:
+        """Height over a signed distance, same shape."""
+        t = 1.0 - np.clip(distance / self.round_width, 0.0, 1.0)
+        profile = 0.5 + 0.5 * np.cos(np.pi * t) if self.soft else np.sqrt(np.maximum(1.0 - t * t, 0.0))
+        return self.lift + self.rise * profile
+
+
+FLAT = Swell(0.0, 0.0, 0.1)
 
 
 def bounding_box(mask: Array) -> tuple[slice, slice] | None:

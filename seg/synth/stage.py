@@ -12,9 +12,8 @@ from describer.seg.synth.instruments import Layer
 from describer.seg.synth.noise import fbm, smoothstep
 from describer.seg.synth.scene import CORE_IDS, IGNORE
 from describer.seg.synth.shading import Canvas, shade
-from describer.seg.synth.shapes import bounding_box, dome
+from describer.seg.synth.shapes import Swell, bounding_box
 from describer.seg.synth.tissue import MATERIALS, linear
-
 
 # How uneven a tissue lies, in frame widths: the deviation of its relief on the scale of folds.
 _RELIEF = {
@@ -63,25 +62,23 @@ class Stage:
         self,
         name: str,
         distance: Array,
-        lift: float,
-        rise: float,
-        round_width: float,
+        swell: Swell,
+        *,
         extra: Array | None = None,
         seen: Array | None = None,
         kinship: float = 0.0,
-        soft: bool = False,
     ) -> int | None:
         """Paint a tissue inside a full-size signed distance; its instance id, or None if nothing is in view.
 
         `seen` narrows the painting to what later organs leave free; `kinship` (0..1) draws the colour towards
-        what lay there before, as a growth's is to its bed; `soft` edges swell out of it.
+        what lay there before, as a growth's is to its bed.
         """
         mask = distance > 0 if seen is None else seen
         box = bounding_box(mask)
         if box is None:
             return None
         local = distance[box]
-        height = lift + rise * dome(local, round_width, soft)
+        height = swell.height(local)
         if name in _RELIEF:
             coarse = 3.5 * local.shape[1] / self.size_hw[1]
             height += self.rng.uniform(0.4, 1.6) * _RELIEF[name] * fbm(self.rng, local.shape, coarse, 5, 0.45)
@@ -89,7 +86,9 @@ class Stage:
             height += extra[box]
         material = MATERIALS[name](self.rng, local.shape, self.size_hw[1])
         if kinship:
-            bed = self.canvas.albedo[:, *box].mean(axis=(1, 2)) / np.maximum(material.albedo.mean(axis=(1, 2)), 1e-3)
+            bed = self.canvas.albedo[:, *box].mean(axis=(1, 2)) / np.maximum(
+                material.albedo.mean(axis=(1, 2)), 1e-3
+            )
             np.multiply(material.albedo, (bed**kinship)[:, None, None], out=material.albedo)
         return self.canvas.paint(mask[box], box, CORE_IDS[name], height.astype(np.float32), material)
 
@@ -99,7 +98,7 @@ class Stage:
         self.depth = self.canvas.depth
 
     def near(self, at_px: tuple[float, float], radius: float, roughness: float, ramp: float) -> Array:
-        """A ragged spot, its edge soft over `ramp` of its radius, of `radius` around a pixel, 0..1, shape (H, W)."""
+        """A ragged spot around a pixel, 0..1, its edge soft over `ramp` of its radius. Shape (H, W)."""
         h, w = self.size_hw
         xs = (np.arange(w, dtype=np.float32)[None, :] - at_px[0]) / w
         ys = (np.arange(h, dtype=np.float32)[:, None] - at_px[1]) / w
@@ -112,6 +111,7 @@ class Stage:
         radius: float,
         colour: tuple[int, int, int],
         strength: float,
+        *,
         kind: str | None = None,
         gloss: float = 0.0,
         ramp: float = 0.5,
@@ -188,14 +188,15 @@ class Stage:
         return instance
 
     def soil(self, layer: Layer, kind: str, amount: float) -> Array:
-        """Blood or char on an instrument before it is put; returns the coverage so that it can be recorded."""
+        """Blood or char on an instrument before it is put; returns its coverage, to be recorded."""
         colour = linear((120, 16, 14) if kind == "blood" else (40, 28, 22)) * 0.6
         alpha = smoothstep(1.2 - 2.4 * amount, 1.6 - 2.2 * amount, fbm(self.rng, self.size_hw, 14, 3)) * 0.85
-        for plane, value in zip(layer.colour, colour, strict=True):
-            plane += alpha * (value - plane)
+        layer.colour += alpha * (colour[:, None, None] - layer.colour)
         return np.where(layer.alpha > 0.5, alpha, 0.0).astype(np.float32)
 
-    def tissue_point(self, names: tuple[str, ...], spread: float = 0.27) -> tuple[tuple[float, float], int] | None:
+    def tissue_point(
+        self, names: tuple[str, ...], spread: float = 0.27
+    ) -> tuple[tuple[float, float], int] | None:
         """A random pixel (x, y) of one of the tissues near the middle of the frame, with its instance id."""
         h, w = self.size_hw
         step = max(1, w // 80)

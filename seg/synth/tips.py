@@ -1,4 +1,4 @@
-"""Instrument tips as small bevelled sprites, drawn pointing right with the shaft's width as the unit of length."""
+"""Instrument tips as small bevelled sprites, drawn pointing right; the unit is the width of the shaft."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def bevelled(rng: Rng, mask: Array, colour: Colour, shine: float, bevel_px: floa
 
 
 def _jaw(length: float, width: float, tip_width: float, bow: float, side: float) -> Array:
-    """Outline of one jaw from its hinge at the origin along +x; `bow` bends it outwards on `side` (+1 or -1)."""
+    """Outline of a jaw from its hinge at the origin along +x, bent outwards by `bow` on `side` (+1 or -1)."""
     t = np.linspace(0.0, 1.0, 9)
     middle = bow * np.sin(np.pi * t) * side
     half = 0.5 * (width + (tip_width - width) * t)
@@ -135,7 +135,9 @@ def grasper(rng: Rng, unit_px: float, opening: float) -> tuple[Sprite, float]:
     for side in (-1.0, 1.0):
         angle = side * max(opening, 0.045)
         hinge = (0.5, side * 0.14)
-        sprite.add(rng, sprite.coverage(_turned(_jaw(length, width, width * 0.8, 0.05, side), angle, hinge)), metal)
+        sprite.add(
+            rng, sprite.coverage(_turned(_jaw(length, width, width * 0.8, 0.05, side), angle, hinge)), metal
+        )
         if fenestrated:
             slot = _turned(np.array([[0.4 * length, 0.03 * side], [0.85 * length, 0.0]]), angle, hinge)
             sprite.darken(sprite.line(slot, width * 0.42), 0.85)
@@ -156,7 +158,9 @@ def bipolar_forceps(rng: Rng, unit_px: float, opening: float) -> tuple[Sprite, f
         hinge = (0.4, side * 0.2)
         whole = _turned(_jaw(length, width, width * 0.75, 0.1, side), side * (spread - 0.06), hinge)
         sprite.add(rng, sprite.coverage(whole), STEEL, 1.2)
-        sleeve = _turned(_jaw(length * 0.62, width * 1.3, width * 1.2, 0.08, side), side * (spread - 0.05), hinge)
+        sleeve = _turned(
+            _jaw(length * 0.62, width * 1.3, width * 1.2, 0.08, side), side * (spread - 0.05), hinge
+        )
         sprite.add(rng, sprite.coverage(sleeve), coat, 0.35)
     return sprite, 0.4 + length * 0.96
 
@@ -170,7 +174,9 @@ def hook(rng: Rng, unit_px: float, opening: float) -> tuple[Sprite, float]:
     sprite.add(rng, sprite.coverage(_box(-0.3, reach, 0.3, 0.24)), coat, 0.4)
     rod, leg, thick = rng.uniform(0.8, 1.2), rng.uniform(0.45, 0.7), rng.uniform(0.13, 0.19)
     side = rng.choice((-1.0, 1.0))
-    bend = np.array([[reach - 0.1, 0], [reach + rod * 0.8, 0], [reach + rod, 0.12 * side], [reach + rod, leg * side]])
+    bend = np.array(
+        [[reach - 0.1, 0], [reach + rod * 0.8, 0], [reach + rod, 0.12 * side], [reach + rod, leg * side]]
+    )
     sprite.add(rng, sprite.line(bend, thick), STEEL if rng.random() < 0.7 else (150, 128, 96), 1.3, 0.08)
     return sprite, reach + rod
 
@@ -187,10 +193,14 @@ def scissors(rng: Rng, unit_px: float, opening: float) -> tuple[Sprite, float]:
         inner = np.zeros_like(t)
         outer = side * width * (1 - t) ** 0.7
         sway = curl * t * t
-        blade = np.concatenate([np.stack([t * length, inner + sway], 1), np.stack([t * length, outer + sway], 1)[::-1]])
+        blade = np.concatenate(
+            [np.stack([t * length, inner + sway], 1), np.stack([t * length, outer + sway], 1)[::-1]]
+        )
         at = (0.5, -side * 0.1)
         sprite.add(rng, sprite.coverage(_turned(blade, side * half, at)), metal, 1.4, 0.1)
-        sprite.darken(sprite.line(_turned(np.stack([t * length, inner + sway], 1), side * half, at), 0.05), 0.5)
+        sprite.darken(
+            sprite.line(_turned(np.stack([t * length, inner + sway], 1), side * half, at), 0.05), 0.5
+        )
     sprite.add(rng, sprite.coverage(_disc((0.55, 0.0), 0.17)), TITANIUM, 1.3, 0.08)
     return sprite, 0.5 + length * 0.9
 
@@ -202,8 +212,16 @@ def clip_applier(rng: Rng, unit_px: float, opening: float) -> tuple[Sprite, floa
     sprite.add(rng, sprite.coverage(_box(-0.25, 0.55, 0.5, 0.5)), metal)
     length, width, gap = rng.uniform(0.9, 1.3), rng.uniform(0.26, 0.34), 0.12 + 0.45 * opening
     for side in (-1.0, 1.0):
-        jaw = np.array([[0.4, side * 0.18], [0.4, side * 0.48], [0.75, side * (gap + width)],
-                        [0.5 + length, side * (gap + width * 0.85)], [0.5 + length, side * gap], [0.8, side * gap]])
+        jaw = np.array(
+            [
+                [0.4, side * 0.18],
+                [0.4, side * 0.48],
+                [0.75, side * (gap + width)],
+                [0.5 + length, side * (gap + width * 0.85)],
+                [0.5 + length, side * gap],
+                [0.8, side * gap],
+            ]
+        )
         sprite.add(rng, sprite.coverage(jaw), metal, 1.2)
         groove = np.array([[0.85, side * (gap + width * 0.45)], [0.45 + length, side * (gap + width * 0.4)]])
         sprite.darken(sprite.line(groove, 0.07), 0.6)
@@ -222,7 +240,10 @@ def suction_irrigator(rng: Rng, unit_px: float, opening: float) -> tuple[Sprite,
     sprite = Sprite.blank(unit_px, 1.4, 0.9, behind=3.4)
     end = 0.6
     sprite.add(rng, sprite.coverage(_box(-3.0, end, 0.5, 0.48)), STEEL, 1.3, 0.5)
-    sprite.darken(sprite.coverage(_disc((end - 0.02, 0.0), 0.42) * np.array([0.4, 1.0]) + np.array([end * 0.6, 0])), 0.85)
+    sprite.darken(
+        sprite.coverage(_disc((end - 0.02, 0.0), 0.42) * np.array([0.4, 1.0]) + np.array([end * 0.6, 0])),
+        0.85,
+    )
     for x in np.arange(-2.4, 0.2, rng.uniform(0.55, 0.8)):
         for y in (-0.22, 0.2):
             if rng.random() < 0.8:
@@ -238,7 +259,9 @@ def needle_driver(rng: Rng, unit_px: float, opening: float) -> tuple[Sprite, flo
     length, width = rng.uniform(0.85, 1.15), rng.uniform(0.4, 0.48)
     for side in (-1.0, 1.0):
         at, angle = (0.6, side * 0.13), side * max(opening * 0.5, 0.03)
-        sprite.add(rng, sprite.coverage(_turned(_jaw(length, width, width * 0.5, 0.0, side), angle, at)), metal)
+        sprite.add(
+            rng, sprite.coverage(_turned(_jaw(length, width, width * 0.5, 0.0, side), angle, at)), metal
+        )
         insert = np.array([[0.25 * length, -side * 0.1], [0.95 * length, -side * 0.06]])
         sprite.add(rng, sprite.line(_turned(insert, angle, at), 0.12), GOLD, 1.0, 0.06)
     if rng.random() < 0.9:

@@ -17,8 +17,21 @@ PALETTES: dict[str, tuple[tuple[int, int, int], ...]] = {
     "fat": ((226, 182, 92), (236, 204, 128), (212, 160, 78), (222, 176, 112), (240, 214, 160)),
     "abdominal wall": ((196, 106, 104), (178, 92, 82), (206, 128, 116), (190, 112, 78), (160, 80, 88)),
     "bowel": ((224, 164, 150), (232, 180, 164), (214, 146, 140), (220, 176, 140), (206, 150, 150)),
-    "connective tissue": ((222, 176, 158), (230, 190, 164), (212, 156, 138), (206, 164, 150), (224, 176, 122)),
-    "mucosa": ((220, 124, 92), (230, 146, 112), (212, 106, 86), (232, 152, 92), (222, 144, 130), (204, 116, 66)),
+    "connective tissue": (
+        (222, 176, 158),
+        (230, 190, 164),
+        (212, 156, 138),
+        (206, 164, 150),
+        (224, 176, 122),
+    ),
+    "mucosa": (
+        (220, 124, 92),
+        (230, 146, 112),
+        (212, 106, 86),
+        (232, 152, 92),
+        (222, 144, 130),
+        (204, 116, 66),
+    ),
     "submucosa": ((196, 206, 220), (150, 178, 214), (214, 214, 214), (120, 156, 204), (222, 204, 196)),
     "mucosal flap": ((226, 172, 152), (220, 152, 132), (232, 190, 170)),
     "blood": ((138, 16, 16), (112, 8, 12), (160, 26, 20)),
@@ -51,8 +64,7 @@ def _mix(base: Array, parts: list[tuple[Array, Array]]) -> Array:
     image = np.empty((3, *parts[0][0].shape), np.float32)
     image[:] = (base / 255.0)[:, None, None]
     for weight, colour in parts:
-        for plane, value in zip(image, np.asarray(colour, np.float32) / 255.0, strict=True):
-            plane += weight * (value - plane)
+        image += weight * ((np.asarray(colour, np.float32) / 255.0)[:, None, None] - image)
     return np.square(image, out=image)
 
 
@@ -83,7 +95,10 @@ def liver(rng: Rng, size_hw: tuple[int, int], frame_w: int) -> Material:
     base = pick_colour(rng, "liver")
     mottle = fbm(rng, size_hw, _features(size_hw, frame_w, 6), 3)
     grain = fbm(rng, size_hw, _features(size_hw, frame_w, 70), 2)
-    parts = [(_soft(mottle, 0.5), _shift(base, -26, -20, -14)), (_soft(grain, 0.35), _shift(base, 30, 22, 16))]
+    parts = [
+        (_soft(mottle, 0.5), _shift(base, -26, -20, -14)),
+        (_soft(grain, 0.35), _shift(base, 30, 22, 16)),
+    ]
     if rng.random() < 0.3:
         pale = smoothstep(1.0, 2.0, fbm(rng, size_hw, _features(size_hw, frame_w, 9), 2))
         parts.append((pale * 0.5, np.array([190, 140, 100])))
@@ -100,7 +115,10 @@ def gallbladder(rng: Rng, size_hw: tuple[int, int], frame_w: int) -> Material:
     parts = [
         (_soft(cloud, 0.55), _shift(base, -32, -34, -26)),
         (_soft(streak, 0.3), _shift(base, 28, 26, 20)),
-        (smoothstep(0.0, 2.6, fbm(rng, size_hw, _features(size_hw, frame_w, 8), 4)) * 0.7, np.array([176, 88, 80])),
+        (
+            smoothstep(0.0, 2.6, fbm(rng, size_hw, _features(size_hw, frame_w, 8), 4)) * 0.7,
+            np.array([176, 88, 80]),
+        ),
         (red * rng.uniform(0.35, 0.75), np.array([150, 52, 52])),
     ]
     if rng.random() < 0.5:
@@ -130,7 +148,13 @@ def fat(rng: Rng, size_hw: tuple[int, int], frame_w: int) -> Material:
 def abdominal_wall(rng: Rng, size_hw: tuple[int, int], frame_w: int) -> Material:
     """Peritoneum over muscle: pink-red, fibres in one direction, a net of vessels."""
     base = pick_colour(rng, "abdominal wall")
-    strand = fibres(rng, size_hw, _features(size_hw, frame_w, rng.uniform(18, 40)), rng.uniform(4, 9), rng.uniform(0, np.pi))
+    strand = fibres(
+        rng,
+        size_hw,
+        _features(size_hw, frame_w, rng.uniform(18, 40)),
+        rng.uniform(4, 9),
+        rng.uniform(0, np.pi),
+    )
     cloud = fbm(rng, size_hw, _features(size_hw, frame_w, 3), 4)
     red = _vessels(rng, size_hw, frame_w, rng.uniform(5, 16), rng.uniform(0.002, 0.0045))
     parts = [
@@ -165,7 +189,13 @@ def connective_tissue(rng: Rng, size_hw: tuple[int, int], frame_w: int) -> Mater
     base = pick_colour(rng, "connective tissue")
     angle = rng.uniform(0, np.pi)
     strand = fibres(rng, size_hw, _features(size_hw, frame_w, rng.uniform(26, 50)), rng.uniform(6, 14), angle)
-    sheet = fibres(rng, size_hw, _features(size_hw, frame_w, rng.uniform(8, 14)), rng.uniform(3, 6), angle + rng.normal(0, 0.3))
+    sheet = fibres(
+        rng,
+        size_hw,
+        _features(size_hw, frame_w, rng.uniform(8, 14)),
+        rng.uniform(3, 6),
+        angle + rng.normal(0, 0.3),
+    )
     patch = fbm(rng, size_hw, _features(size_hw, frame_w, 7), 4)
     parts = [
         (smoothstep(-0.2, 2.4, patch) * rng.uniform(0.2, 0.95), np.array([186, 66, 56])),
@@ -200,7 +230,9 @@ def submucosa(rng: Rng, size_hw: tuple[int, int], frame_w: int) -> Material:
     base = pick_colour(rng, "submucosa")
     angle = rng.uniform(0, np.pi)
     web = fibres(rng, size_hw, _features(size_hw, frame_w, rng.uniform(24, 44)), rng.uniform(3, 8), angle)
-    cross = fibres(rng, size_hw, _features(size_hw, frame_w, rng.uniform(16, 30)), rng.uniform(3, 6), angle + 1.2)
+    cross = fibres(
+        rng, size_hw, _features(size_hw, frame_w, rng.uniform(16, 30)), rng.uniform(3, 6), angle + 1.2
+    )
     cloud = fbm(rng, size_hw, _features(size_hw, frame_w, 6), 3)
     red = _vessels(rng, size_hw, frame_w, rng.uniform(3, 14), rng.uniform(0.003, 0.006))
     parts = [
@@ -248,7 +280,10 @@ def blood(rng: Rng, size_hw: tuple[int, int], frame_w: int) -> Material:
     """A still, dark, mirror-like pool."""
     base = pick_colour(rng, "blood", 5)
     cloud = fbm(rng, size_hw, _features(size_hw, frame_w, 6), 3)
-    parts = [(_soft(cloud, 0.6), _shift(base, -46, -6, -6)), (smoothstep(0.9, 1.9, cloud) * 0.4, np.array([190, 50, 40]))]
+    parts = [
+        (_soft(cloud, 0.6), _shift(base, -46, -6, -6)),
+        (smoothstep(0.9, 1.9, cloud) * 0.4, np.array([190, 50, 40])),
+    ]
     return Material(_mix(base, parts), 0.0006 * cloud, np.full(size_hw, 1.6, np.float32))
 
 

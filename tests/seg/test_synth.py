@@ -39,7 +39,7 @@ def test_shapes_types_and_ranges(frames: list[SynthFrame]) -> None:
         assert frame.labels.shape == (160, 192) and frame.labels.dtype == np.uint8
         assert frame.instances.shape == (160, 192) and frame.instances.dtype == np.uint16
         assert frame.depth.shape == (160, 192) and frame.depth.dtype == np.float32
-        assert 0.1 <= frame.depth.min() and frame.depth.max() <= 1.0
+        assert frame.depth.min() >= 0.1 and frame.depth.max() <= 1.0
         assert set(np.unique(frame.labels)) <= {*range(len(CORE_NAMES)), IGNORE}
         assert frame.image.std() > 8
 
@@ -77,7 +77,7 @@ def test_instruments_stand_before_the_tissue_they_touch(frames: list[SynthFrame]
 
 
 def test_activity_shows(frames: list[SynthFrame]) -> None:
-    """What is done is done with its instrument, unless that lies out of view; resting scenes have none at work."""
+    """What is done is done with its instrument, unless out of view; resting scenes have none at work."""
     shown: Counter[bool] = Counter()
     for frame in frames:
         labels = {item.label for item in frame.objects}
@@ -103,7 +103,9 @@ def test_every_activity_and_class_occurs() -> None:
 
 
 def test_most_colonoscopies_have_a_polyp() -> None:
-    having = [any(o.label == "polyp" for o in render(seed, "colonoscopy", (96, 96)).objects) for seed in range(60)]
+    having = [
+        any(o.label == "polyp" for o in render(seed, "colonoscopy", (96, 96)).objects) for seed in range(60)
+    ]
     assert 0.6 < np.mean(having) < 0.95
 
 
