@@ -1,0 +1,140 @@
+"""Model cards, written from a run's own numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from describer import __version__
+
+_USE = "For research and annotation, not for clinical decisions."
+
+
+def _number(value: Any) -> str:
+    return "-" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def scene_card(scores: Mapping[str, Mapping[str, Any]], recipe: str, data: str, licence: str) -> str:
+    """The scene model's card: ``scores`` by split as `evaluate_scene` gives them, markdown out."""
+    columns = ("n", "miou", "instrument_iou", "activity_accuracy", "activity_n", "depth_abs_rel", "depth_n")
+    rows = [f"| {name} | " + " | ".join(_number(s[c]) for c in columns) + " |" for name, s in scores.items()]
+    rendered = scores["rendered, held out"]["iou"]
+    classes = [f"| {name} | {_number(value)} |" for name, value in rendered.items()]
+    polyps = [
+        f"Polyp IoU on {name}: {_number(s['iou']['polyp'])} (n = {s['n']})."
+        for name, s in scores.items()
+        if s["iou"].get("polyp") is not None and not name.startswith("rendered")
+    ]
+    return "\n".join(
+        [
+            "---",
+            f"license: {licence.split(' ')[0].lower()}",
+            "---",
+            "# describer embedded scene model",
+            "",
+            f"Segmentation, activity and depth of endoscopic frames (describer {__version__}). {_USE}",
+            "",
+            "A DINOv2 layout trained from scratch (192 wide, 8 blocks, patch 14) with a multi-scale attention stem, "
+            "four feature levels on the true token grid, gated TESLA adapters of rank 4, heads for 22 classes, "
+            "13 activities and relative depth.",
+            "",
+            "## Data and licence",
+            "",
+            data,
+            f"Licence of these weights: {licence}.",
+            "",
+            "## Make it again",
+            "",
+            f"    {recipe}",
+            "",
+            "## Scores",
+            "",
+            "Predictions at the labels' size, one confusion matrix pooled over the split; mIoU over the classes "
+            "that the split labels. Instrument IoU: all instruments as one class.",
+            "",
+            "| split | n | mIoU | instrument IoU | activity accuracy | n | depth AbsRel (median scaled) | n |",
+            "|---|---|---|---|---|---|---|---|",
+            *rows,
+            "",
+            *polyps,
+            "",
+            "| class, rendered held-out scenes | IoU |",
+            "|---|---|",
+            *classes,
+            "",
+            "## What fails",
+            "",
+            "- Instrument types on real frames are often wrong: they were learned from rendered tips and a handful "
+            "of labelled real frames. Where an instrument is, is far better known than which one it is.",
+            "- Tissues that the core set lacks (uterus, kidney, eye) are called by the nearest name it has.",
+            "- Activity on real frames was learned from one cholecystectomy and is not to be relied on elsewhere.",
+            "- Depth is relative and only ever saw rendered scenes.",
+            "",
+        ]
+    )
+
+
+def language_card(
+    base: Mapping[str, Any],
+    tuned: Mapping[str, Any],
+    black: Mapping[str, Any],
+    recipe: str,
+    licence: str,
+) -> str:
+    """The language model's card: scores of the base, base + adapter, and base + adapter on black pictures."""
+    runs = {"base": base, "base + adapter": tuned, "base + adapter, black pictures": black}
+    rows = []
+    for name, s in runs.items():
+        looks = s["appearance"]
+        cells = [
+            s["n_frames"],
+            s["n_texts"],
+            s["entity"].f1,
+            s["hallucination_rate"],
+            s["omission_rate"],
+            s["contradiction_rate"],
+            s["entity_true_scene"].f1,
+            s["exact_share"],
+            *(looks[key].accuracy for key in sorted(looks)),
+        ]
+        rows.append(f"| {name} | " + " | ".join(_number(c) for c in cells) + " |")
+    looks_names = sorted(tuned["appearance"])
+    head = ["", "frames", "texts", "entity F1", "hallucination", "omission", "contradiction"]
+    head += ["entity F1, true scene", "exact", *looks_names]
+    return "\n".join(
+        [
+            "---",
+            f"license: {licence.split(' ')[0].lower()}",
+            "---",
+            "# describer embedded vision-language model",
+            "",
+            f"Sentences for regions and scenes, short answers to questions (describer {__version__}). {_USE}",
+            "",
+            "LLaVA layout: the scene model's backbone at 112 px, a 4-block decoder of width 256 with a vocabulary "
+            "of 2,048, and a LoRA adapter in peft's format. Base: trained on rendered frames with true scenes. "
+            "Adapter: tuned on rendered frames with the scene model's predictions.",
+            "",
+            f"Licence of these weights: {licence}.",
+            "",
+            "## Make it again",
+            "",
+            f"    {recipe}",
+            "",
+            "## Scores",
+            "",
+            "Held-out rendered frames with predicted masks. Entity F1, hallucination, omission and contradiction "
+            "are against the scene the model was given; appearance columns are accuracies of the words for how a "
+            "region looks, against what was rendered. The black control shows what is guessed rather than seen.",
+            "",
+            "| " + " | ".join(head) + " |",
+            "|" + "---|" * len(head),
+            *rows,
+            "",
+            "## What fails",
+            "",
+            "- It knows only the words of the core taxonomy and the sentences of its renderer.",
+            "- How real tissue looks (colour above all) is judged by what rendered tissue looked like.",
+            "- Questions outside of what it was taught get an answer of the same few kinds, often wrong.",
+            "",
+        ]
+    )

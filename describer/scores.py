@@ -1,0 +1,79 @@
+"""The numbers on the model cards: each is measured here, on seeds or splits never trained on, with its n."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from describer.eval.truth import appearance_scores, entity_f1, run_summary
+from describer.instructions import Told, told_frames
+from describer.pipeline import Describer
+from describer.prompts.build import region_chat, scene_chat
+from describer.prompts.grounding import ground
+from describer.prompts.sentences import region_sentence, scene_sentence
+from describer.taxonomy import Taxonomy
+from describer.types import Annotation, Frame
+from describer.vlm.base import VisionLanguageModel
+
+HELD_OUT_VLM_SEED = 950_000_000
+
+
+def language_scores(
+    describer: Describer, n: int, first_seed: int = HELD_OUT_VLM_SEED, black: bool = False
+) -> dict[str, Any]:
+    """Scores of the language model on ``n`` held-out rendered frames with predicted masks.
+
+    Against the scene it was given: entity F1, hallucination, omission, contradictions. Against the true
+    scene: entity F1 of the summary. Appearance words against what was rendered. ``black`` blanks every
+    picture (the control): what is still right then was guessed, not seen.
+    """
+    told = list(told_frames(first_seed, n, describer.scene_model.name))
+    records = _annotations(describer, told, black)
+    regions = [(t, d) for t, record in zip(told, records) for d in record.descriptions if d.region_id is not None]
+    summaries = [(t, d) for t, record in zip(told, records) for d in record.descriptions if d.region_id is None]
+    given = [region_sentence(t.scene, d.region_id, t.looks.get(d.region_id)) for t, d in regions]
+    given += [scene_sentence(t.scene, t.rendered.view) for t, _ in summaries]
+    said = [d.text for _, d in (*regions, *summaries)]
+    seen = [(d.text, t.looks[d.region_id]) for t, d in regions if d.region_id in t.looks]
+    return {
+        "n_frames": n,
+        "n_texts": len(said),
+        "entity": entity_f1(said, given, describer.taxonomy),
+        "entity_true_scene": _against_truth(describer.taxonomy, summaries, first_seed, n),
+        "exact_share": round(float(np.mean([a == b for a, b in zip(said, given)])), 4),
+        "appearance": appearance_scores([text for text, _ in seen], [looks for _, looks in seen]),
+        **run_summary(records),
+    }
+
+
+def _against_truth(
+    taxonomy: Taxonomy, summaries: Sequence[tuple[Told, Any]], first_seed: int, n: int
+) -> Mapping[str, Any]:
+    truths = [scene_sentence(t.scene, t.rendered.view) for t in told_frames(first_seed, n)]
+    return entity_f1([d.text for _, d in summaries], truths, taxonomy)
+
+
+def _annotations(describer: Describer, told: Sequence[Told], black: bool) -> list[Annotation]:
+    made = describer.provenance()
+    records = []
+    for t in told:
+        frame = _blank(t.frame) if black else t.frame
+        ids: list[int | None] = [*(r.id for r in t.scene.regions), None]
+        chats = [
+            scene_chat(frame, t.scene, describer.prompt)
+            if i is None
+            else region_chat(frame, t.scene, i, describer.prompt)
+            for i in ids
+        ]
+        vlm: VisionLanguageModel = describer.vlm
+        texts = vlm.generate(chats, describer.generation)
+        said = tuple(ground(g.text, t.scene, describer.taxonomy, i, g.confidence) for i, g in zip(ids, texts))
+        records.append(Annotation(t.frame.ref, t.scene, said, made))
+    return records
+
+
+def _blank(frame: Frame) -> Frame:
+    return replace(frame, image=np.zeros_like(frame.image))

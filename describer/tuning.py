@@ -1,0 +1,230 @@
+"""`describer train`: one command makes each embedded checkpoint, from rendered scenes to the model card."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from describer.caches import HELD_OUT_SEED, real_caches, rendered_cache
+from describer.cards import language_card, scene_card
+from describer.errors import InputError, ModelError
+from describer.instructions import corpus, write_samples
+from describer.prompts.build import PromptOptions
+from describer.seg.config import SceneConfig
+from describer.seg.data import CachedDataset, Source
+from describer.seg.model import SceneModel
+from describer.seg.scoring import evaluate_scene
+from describer.seg.training import Progress as StepNews
+from describer.seg.training import TrainSettings, train_scene
+from describer.taxonomy import load_taxonomy
+from describer.vlm.embedded import build_embedded, save_embedded, train_tokenizer
+from describer.vlm.sample_cache import FastEncoder, SampleCache
+from describer.vlm.lora import add_lora, save_adapter
+from describer.vlm.tuning import TuneOptions, train_vlm
+
+Progress = Callable[[str], None]
+
+PRESETS = ("embedded",)
+HELD_OUT_FRAMES = 500
+_VLM_SEED = 500_000_000
+# What the embedded language model is shown: a region's crop, or the frame where there is no region.
+EMBEDDED_PROMPT = PromptOptions(frame=True, facts=True, overlay=False, crop=True, frame_with_crop=False)
+
+# Shares of a training batch: a frame's worth of polyps teaches little about instruments, and the other way round.
+_REAL_SHARES = {
+    "kvasir_seg": 0.10,
+    "gae": 0.05,
+    "cholect50val": 0.04,
+    "cholecseg8k_crops": 0.04,
+    "cholec_instance_seg": 0.025,
+    "cholec80_video01_tool": 0.02,
+    "cataract": 0.015,
+    "segcol": 0.01,
+}
+
+
+_RENDERED_DATA = "Scenes rendered by `describer synth` (seeds 0 to 8,999); no real frame."
+_REAL_DATA = (
+    "Rendered scenes (seeds 0 to 8,999; 70 % of every batch) and labelled real frames: Kvasir-SEG (788 of 1,000; "
+    "research and education), GAE (121; Apache-2.0), CholecT50 operation VID74 (411 frames, activity from its "
+    "triplets only; CC BY-NC-SA 4.0), CholecSeg8k poster crops (12; CC BY-NC-SA 4.0), CholecInstanceSeg (10; CC "
+    "BY-NC-SA 4.0), Cholec80 video 01 tool masks (20; CC BY-NC-SA 4.0), Cataract-1K (15; CC BY 4.0), one SegCol "
+    "clip (10; research). In Kvasir and SegCol what is neither polyp nor tool nor dark is taken for mucosa."
+)
+
+
+def embedded_scene_config() -> SceneConfig:
+    """The shipped scene model: DINOv2 layout 192 x 8, attention stem of width 8, four levels, TESLA of rank 4."""
+    core = load_taxonomy("core")
+    return SceneConfig(
+        class_names=["background", *core.names],
+        activity_names=list(core.activities),
+        taxonomy="core",
+        sma_width=8,
+        decoder_width=96,
+        adapter="none",
+        adapter_rank=4,
+        adapter_alpha=8,
+        adapter_vectors=True,
+        adapter_gate=True,
+    )
+
+
+def _check_preset(preset: str) -> None:
+    if preset not in PRESETS:
+        raise InputError(f"--preset {preset!r} is unknown; use one of {', '.join(PRESETS)}.")
+
+
+def train_scene_preset(
+    preset: str,
+    out: str | Path,
+    minutes: float = 45.0,
+    frames: int = 9000,
+    real: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Make a scene checkpoint in ``out``: render, train, score on held-out scenes, write the model card.
+
+    ``real`` is the index.json of labelled real frames; without it only rendered scenes are used. Six sevenths
+    of ``minutes`` train everything, the last seventh the TESLA adapters and heads on the frozen backbone. The
+    run can be killed and called again: caches and training go on where they were.
+    """
+    _check_preset(preset)
+    say = progress or (lambda text: None)
+    config, folder = embedded_scene_config(), Path(out)
+    work = folder / "work"
+    sources = _scene_sources(config, work, frames, real, say)
+    told = _told_scene(say)
+    full = TrainSettings(minutes=minutes * 6 / 7)
+    train_scene(config, sources, work / "full", full, progress=told)
+    adapted = SceneConfig(**{**config.to_dict(), "adapter": "tesla"})
+    settings = TrainSettings(minutes=minutes / 7, stage="adapter", lr=4e-4, seed=1)
+    model = train_scene(adapted, sources, work / "adapter", settings, init=work / "full", progress=told)
+    finish_scene(model, folder, work, real, f"describer train scene --preset {preset} --minutes {minutes:g}")
+    return folder
+
+
+def _scene_sources(
+    config: SceneConfig, work: Path, frames: int, real: str | Path | None, say: Progress
+) -> list[Source]:
+    names, activities = config.class_names, config.activity_names
+    say(f"rendering {frames} training scenes (kept in {work})")
+    rendered_cache(work / "rendered", 0, frames, names, activities)
+    rendered = CachedDataset(work / "rendered")
+    if real is None:
+        return [Source(rendered, 1.0)]
+    caches = real_caches(work / "real-train", Path(real), "train", names, activities)
+    shares = {name: _REAL_SHARES[name] for name in caches}
+    mixed = [Source(CachedDataset(path), shares[name]) for name, path in caches.items()]
+    return [Source(rendered, 1.0 - sum(shares.values())), *mixed]
+
+
+def _told_scene(say: Progress) -> Callable[[StepNews], None]:
+    def tell(news: StepNews) -> None:
+        if news.step % 20 == 0:
+            left = "" if news.left_s is None else f"  {news.left_s / 60:.1f} min left"
+            say(f"step {news.step}  loss {news.loss:.3f}  {news.images_per_s:.1f} images/s{left}")
+
+    return tell
+
+
+def finish_scene(model: SceneModel, folder: Path, work: Path, real: str | Path | None, recipe: str) -> None:
+    """Score a trained scene model, save it for shipping (bfloat16) and write its card."""
+    model.to(torch.bfloat16).save_pretrained(folder)
+    # Scored as shipped: the saved weights, read back.
+    scores = scene_scores(SceneModel.from_pretrained(folder, dtype=torch.float32), work, real)
+    (folder / "scores.json").write_text(json.dumps(scores, indent=1) + "\n")
+    if real is not None:
+        recipe += " --real INDEX.json"
+    data, licence = (_REAL_DATA, "CC-BY-NC-SA-4.0 (research only)") if real else (_RENDERED_DATA, "Apache-2.0")
+    (folder / "README.md").write_text(scene_card(scores, recipe, data, licence))
+    _readable(folder)
+
+
+def scene_scores(model: SceneModel, work: Path, real: str | Path | None) -> dict[str, Any]:
+    """Held-out scores of a scene model: rendered scenes, and every real source with a held-out split."""
+    names, activities = model.config.class_names, model.config.activity_names
+    rendered_cache(work / "held-out", HELD_OUT_SEED, HELD_OUT_FRAMES, names, activities)
+    scores = {"rendered, held out": evaluate_scene(model, CachedDataset(work / "held-out"))}
+    for split in ("held out", "evaluation only") if real is not None else ():
+        caches = real_caches(work / f"real-{split.replace(' ', '-')}", Path(real or ""), split, names, activities)
+        for name, path in caches.items():
+            scores[f"{name}, {split}"] = evaluate_scene(model, CachedDataset(path))
+    return scores
+
+
+def train_vlm_preset(
+    preset: str,
+    out: str | Path,
+    scene_model: str = "embedded",
+    minutes: float = 40.0,
+    frames: int = 3000,
+    adapter_frames: int = 1200,
+    progress: Progress | None = None,
+) -> Path:
+    """Make the language model and its LoRA adapter: ``out/vlm`` on true scenes, ``out/vlm-lora`` on predicted.
+
+    Three quarters of ``minutes`` go to the base, one quarter to the adapter. Resumable like the scene model.
+    """
+    _check_preset(preset)
+    say = progress or (lambda text: None)
+    folder, work = Path(out), Path(out) / "work"
+    base, adapter = folder / "vlm", folder / "vlm-lora"
+    model, processor = _new_vlm(work, scene_model, say)
+    encoder = FastEncoder(processor)
+    say(f"writing samples of {frames} frames with true scenes")
+    true_chunks = write_samples(work / "true", _VLM_SEED, frames, work / "start", EMBEDDED_PROMPT)
+    data = SampleCache(true_chunks, encoder)
+    say(f"training the base on {len(data.lengths)} samples")
+    train_vlm(model, data, TuneOptions(minutes=0.75 * minutes), work / "base-run", _told(say))
+    save_embedded(model, processor, base)
+    _save_prompt(base)
+    say(f"writing samples of {adapter_frames} frames with predicted scenes")
+    first = _VLM_SEED + 10_000_000
+    predicted = write_samples(work / "predicted", first, adapter_frames, work / "start", EMBEDDED_PROMPT, scene_model)
+    data = SampleCache(predicted, encoder)
+    say(f"training the adapter on {len(data.lengths)} samples")
+    tuned = add_lora(model)
+    options = TuneOptions(minutes=0.25 * minutes, learning_rate=5e-4)
+    train_vlm(tuned, data, options, work / "lora-run", _told(say))
+    save_adapter(tuned, adapter, "describer-embedded-vlm")
+    _save_prompt(adapter)
+    _readable(folder)
+    return folder
+
+
+def _new_vlm(work: Path, scene_model: str, say: Progress) -> tuple[Any, Any]:
+    """The untrained model and its processor; the vision tower starts as the scene model's trained backbone."""
+    from describer.seg.predict import ScenePredictor
+
+    scene = ScenePredictor.load(scene_model).model
+    state = {k.replace(".base.", "."): v for k, v in scene.backbone.state_dict().items() if ".tesla" not in k}
+    texts = work / "corpus.json"
+    if not texts.is_file():
+        say("collecting the tokenizer's texts")
+        work.mkdir(parents=True, exist_ok=True)
+        texts.write_text(json.dumps(corpus(_VLM_SEED, 400, EMBEDDED_PROMPT)))
+    tokenizer = train_tokenizer(json.loads(texts.read_text()))
+    model, processor = build_embedded(tokenizer, scene.config.backbone, state)
+    processor.save_pretrained(work / "start")
+    return model, processor
+
+
+def _told(say: Progress) -> Callable[[int, float, float, float], None]:
+    return lambda step, loss, speed, left: say(
+        f"step {step}  loss {loss:.4f}  {speed:.1f} samples/s  {left / 60:.1f} min left"
+    )
+
+
+def _save_prompt(folder: Path) -> None:
+    (folder / "prompt_options.json").write_text(json.dumps(EMBEDDED_PROMPT.to_dict(), indent=1) + "\n")
+
+
+def _readable(folder: Path) -> None:
+    # safetensors writes files only their owner may read; a package's files are for everyone.
+    for path in folder.rglob("*.safetensors"):
+        path.chmod(0o644)
