@@ -89,6 +89,7 @@ def augment(
     labels: np.ndarray,
     depth: np.ndarray | None,
     rng: np.random.Generator,
+    *,
     how: Augmentation,
     to_hw: tuple[int, int],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:

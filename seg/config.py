@@ -10,6 +10,7 @@ from transformers import Dinov2Config, PreTrainedConfig
 from describer.errors import DescriberError
 
 ADAPTERS = ("none", "tesla")
+PATCH = 14
 INSTRUMENT_CLASSES = tuple(range(1, 10))
 """Ids of the instrument classes in the core taxonomy, what `SOME_INSTRUMENT` pixels may be."""
 
@@ -86,6 +87,8 @@ class SceneConfig(PreTrainedConfig):
                 f"feature_layers must be four depths from 1 to {depth}, got {self.feature_layers}; "
                 "give one for each quarter of the backbone."
             )
+        if self.backbone_config().patch_size != PATCH:
+            raise DescriberError(f"The backbone's patch_size must be {PATCH}; take a DINOv2 model.")
         if self.adapter not in ADAPTERS:
             raise DescriberError(f"adapter '{self.adapter}' is unknown; choose one of {', '.join(ADAPTERS)}.")
         if self.adapter_rank < 1:

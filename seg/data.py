@@ -49,6 +49,7 @@ def write_shard(
     index: int,
     images: np.ndarray,
     labels: np.ndarray,
+    *,
     activity: np.ndarray,
     annotated: np.ndarray,
     depth: np.ndarray | None = None,
@@ -189,6 +190,7 @@ class BatchLoader:
         sources: Sequence[Source],
         batch_size: int,
         seed: int = 0,
+        *,
         first_step: int = 0,
         hw: tuple[int, int] = TRAIN_HW,
         how: Augmentation | None = None,
@@ -223,7 +225,7 @@ class BatchLoader:
         return collate([self._augmented(sample, rng) for sample in samples])
 
     def _augmented(self, sample: Sample, rng: np.random.Generator) -> Sample:
-        image, labels, depth = augment(sample.image, sample.labels, sample.depth, rng, self._how, self._hw)
+        image, labels, depth = augment(sample.image, sample.labels, sample.depth, rng, how=self._how, to_hw=self._hw)
         return Sample(image, labels, sample.activity, sample.annotated, depth)
 
 

@@ -17,7 +17,7 @@ GROUPS = 4
 class ConvBlock(nn.Sequential):
     """3x3 (or 1x1) convolution, group norm, GELU. Group norm keeps a frame's result free of its batch."""
 
-    def __init__(self, width_in: int, width_out: int, kernel: int = 3, stride: int = 1, rate: int = 1) -> None:
+    def __init__(self, width_in: int, width_out: int, *, kernel: int = 3, stride: int = 1, rate: int = 1) -> None:
         padding = rate * (kernel // 2)
         super().__init__(
             nn.Conv2d(width_in, width_out, kernel, stride, padding, dilation=rate, bias=False),

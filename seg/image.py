@@ -10,16 +10,14 @@ import torch
 from torch import Tensor
 
 from describer.errors import DescriberError
+from describer.seg.config import PATCH
 
-PATCH = 14
 TRAIN_HW = (224, 280)
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-def choose_size(
-    hw: tuple[int, int], budget_hw: tuple[int, int] = TRAIN_HW, patch: int = PATCH
-) -> tuple[int, int]:
+def choose_size(hw: tuple[int, int], budget_hw: tuple[int, int] = TRAIN_HW, patch: int = PATCH) -> tuple[int, int]:
     """Height and width for the model: multiples of `patch`, near the frame's aspect and the budget's token count.
 
     Two to three rows or columns are the least, so that a very long strip still gives a grid to the decoder.

@@ -128,6 +128,8 @@ def scene_losses(
 
     `batch` is what `data.BatchLoader` yields. Classes are compared on the logits' own grid.
     """
+    if output.logits is None:
+        raise DescriberError("The output has no logits to compare; give what SceneModel returned.")
     logits = output.logits.float()
     labels = labels_at(batch["labels"], (logits.shape[2], logits.shape[3]))
     losses = {

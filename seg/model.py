@@ -13,7 +13,7 @@ from transformers import initialization as init
 from transformers.utils import ModelOutput
 
 from describer.errors import DescriberError
-from describer.seg.config import SceneConfig
+from describer.seg.config import PATCH, SceneConfig
 from describer.seg.heads import ActivityHead, DenseDecoder, DepthHead
 from describer.seg.sma import SmaStem, ZeroConv2d
 from describer.seg.tesla import add_tesla, merge_tesla
@@ -74,12 +74,19 @@ class SceneModel(PreTrainedModel):
 
     @classmethod
     def from_backbone(cls, path: str | Path, config: SceneConfig) -> SceneModel:
-        """A new model around the weights of a local DINOv2 folder; `config.backbone` is taken from the folder."""
+        """A new model around the weights of a local DINOv2 folder, whose fields replace `config.backbone`.
+
+        Feature layers made for another depth become the ends of the backbone's four quarters.
+        """
         folder = Path(path).resolve()
         if not (folder / "config.json").is_file():
             raise DescriberError(f"{folder}: no DINOv2 model there (config.json is missing); give a saved folder.")
         backbone = Dinov2Model.from_pretrained(folder, dtype=torch.float32)
-        fields = config.to_dict() | {"backbone": _own_fields(backbone.config), "adapter": "none"}
+        layers, deep = config.feature_layers, backbone.config.num_hidden_layers
+        if deep != config.backbone_config().num_hidden_layers:
+            layers = [deep * k // 4 for k in (1, 2, 3, 4)]
+        own = {"backbone": _own_fields(backbone.config), "feature_layers": layers, "adapter": "none"}
+        fields = config.to_dict() | own
         model = cls(SceneConfig(**fields))
         model.backbone.load_state_dict(backbone.state_dict())
         if config.adapter == "tesla":
@@ -96,7 +103,7 @@ class SceneModel(PreTrainedModel):
 
     def _wrap_backbone(self) -> None:
         c = self.config
-        add_tesla(self.backbone, c.adapter_rank, c.adapter_alpha, c.adapter_vectors, c.adapter_gate)
+        add_tesla(self.backbone, c.adapter_rank, c.adapter_alpha, vectors=c.adapter_vectors, gate=c.adapter_gate)
 
     def merge_adapter(self) -> None:
         """Fold an ungated adapter into the backbone; afterwards the model is a plain one with equal outputs."""
@@ -104,7 +111,7 @@ class SceneModel(PreTrainedModel):
         self.config.adapter = "none"
 
     def forward(self, pixel_values: Tensor) -> SceneOutput:
-        patch = self.backbone.config.patch_size
+        patch = PATCH
         if pixel_values.shape[2] % patch or pixel_values.shape[3] % patch:
             raise DescriberError(
                 f"Input of {pixel_values.shape[2]} x {pixel_values.shape[3]} (H x W) is not a multiple of {patch}; "

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from describer.errors import TaxonomyError
+from describer.errors import ModelError, TaxonomyError
 from describer.seg.data import CachedDataset, Sample
 from describer.seg.image import TRAIN_HW, to_pixels
 from describer.seg.losses import IGNORE, REST, SOME_INSTRUMENT
@@ -132,14 +132,17 @@ def _forward(model: SceneModel, samples: Sequence[Sample], hw: tuple[int, int]) 
 
 def _classes(output: SceneOutput, k: int, sample: Sample) -> np.ndarray:
     logits = output.logits
-    assert logits is not None  # the model always has this head; told to the type checker
+    if logits is None:
+        raise ModelError("The output has no logits to score; give what SceneModel returned.")
     return interpolate(logits[k : k + 1], sample.labels.shape)[0].argmax(0).cpu().numpy()
 
 
 def _codes(sample: Sample, classes: int) -> np.ndarray:
     odd = (sample.labels >= classes) & (sample.labels < SOME_INSTRUMENT)
     if odd.any():
-        raise TaxonomyError(f"A label of {int(sample.labels[odd][0])} is no class of {classes}; use {IGNORE} to ignore.")
+        raise TaxonomyError(
+            f"A label of {int(sample.labels[odd][0])} is no class of {classes}; use {IGNORE} to ignore."
+        )
     return sample.labels
 
 

@@ -31,18 +31,23 @@ class TeslaLinear(nn.Module):
     """A frozen linear layer with a shared low-rank update. Shape: (..., in) -> (..., out)."""
 
     def __init__(
-        self, base: nn.Linear, rank: int = 4, alpha: float = 4.0, vectors: bool = True, gate: bool = False
+        self,
+        base: nn.Linear,
+        rank: int = 4,
+        alpha: float = 4.0,
+        *,
+        vectors: bool = True,
+        gate: bool = False,
     ) -> None:
         super().__init__()
-        like = {"device": base.weight.device, "dtype": base.weight.dtype}
         self.base = base.requires_grad_(False)
         self.scaling = alpha / rank
         self.gate = gate
-        self.A = nn.Parameter(torch.empty(rank, base.in_features, **like))
-        self.B = nn.Parameter(torch.zeros(base.out_features, rank, **like))
+        self.A = nn.Parameter(base.weight.new_empty(rank, base.in_features))
+        self.B = nn.Parameter(base.weight.new_zeros(base.out_features, rank))
         nn.init.kaiming_uniform_(self.A, a=5**0.5)
-        self.u = nn.Parameter(torch.ones(rank, **like)) if vectors else None
-        self.v = nn.Parameter(torch.ones(base.out_features, **like)) if vectors else None
+        self.u = nn.Parameter(base.weight.new_ones(rank)) if vectors else None
+        self.v = nn.Parameter(base.weight.new_ones(base.out_features)) if vectors else None
 
     def delta(self, x: Tensor) -> Tensor:
         """The update before the gate."""
@@ -65,9 +70,7 @@ class TeslaLinear(nn.Module):
         return self.base.requires_grad_(True)
 
 
-def add_tesla(
-    model: nn.Module, rank: int = 4, alpha: float = 4.0, vectors: bool = True, gate: bool = False
-) -> int:
+def add_tesla(model: nn.Module, rank: int = 4, alpha: float = 4.0, *, vectors: bool = True, gate: bool = False) -> int:
     """Wrap every MLP projection inside `model`, freeze everything else in it, return how many were wrapped."""
     if any(True for _ in tesla_layers(model)):
         raise DescriberError("The model already carries a TESLA adapter; merge it or load the plain model.")
@@ -81,7 +84,7 @@ def add_tesla(
     if not found:
         raise DescriberError(f"No MLP projection ({', '.join(PROJECTIONS)}) to adapt; the backbone is not DINOv2.")
     for parent, name in found:
-        setattr(parent, name, TeslaLinear(getattr(parent, name), rank, alpha, vectors, gate))
+        setattr(parent, name, TeslaLinear(getattr(parent, name), rank, alpha, vectors=vectors, gate=gate))
     return len(found)
 
 

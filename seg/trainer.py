@@ -38,9 +38,7 @@ class TrainSettings:
     clip_norm: float = 1.0
     ema_decay: float = 0.999
     balance: str = "equal"
-    task_weights: dict[str, float] = field(
-        default_factory=lambda: {"segmentation": 1.0, "activity": 0.3, "depth": 0.5}
-    )
+    task_weights: dict[str, float] = field(default_factory=lambda: {"segmentation": 1.0, "activity": 0.3, "depth": 0.5})
     hw: tuple[int, int] = TRAIN_HW
     seed: int = 0
     checkpoint_minutes: float = 5.0

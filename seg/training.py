@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from describer.errors import InputError, ModelError, OutputError, TaxonomyError
 from describer.seg.config import SceneConfig
@@ -52,6 +51,7 @@ def train_scene(
     sources: Sequence[Source],
     out_dir: Path,
     settings: TrainSettings,
+    *,
     init: Path | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> SceneModel:
@@ -87,7 +87,8 @@ def _start_model(config: SceneConfig, settings: TrainSettings, init: Path | None
     model = SceneModel(config) if init is None else _load_start(config, Path(init).resolve())
     if settings.stage == "adapter" and model.config.adapter == "none":
         model.add_adapter_tesla(config)
-    return model.to("cuda" if torch.cuda.is_available() else "cpu")
+    nn.Module.to(model, "cuda" if torch.cuda.is_available() else "cpu")
+    return model
 
 
 def _load_start(config: SceneConfig, folder: Path) -> SceneModel:
@@ -105,9 +106,7 @@ def _load_start(config: SceneConfig, folder: Path) -> SceneModel:
     return model
 
 
-def _identity(
-    config: SceneConfig, sources: Sequence[Source], settings: TrainSettings, init: Path | None
-) -> str:
+def _identity(config: SceneConfig, sources: Sequence[Source], settings: TrainSettings, init: Path | None) -> str:
     """What makes a run this run: a checkpoint of another one must not be continued."""
     plan = {k: v for k, v in asdict(settings).items() if k not in ("checkpoint_minutes", "loader_threads")}
     return json.dumps(
@@ -143,9 +142,7 @@ def _run(
     """Steps until the budget is spent, with a log row a step and a checkpoint every few minutes and at the end."""
     s = trainer.settings
     log = StepLog(out_dir / LOG, trainer.done)
-    loader = BatchLoader(
-        sources, s.batch_size, s.seed, first_step=trainer.done, hw=s.hw, threads=s.loader_threads
-    )
+    loader = BatchLoader(sources, s.batch_size, s.seed, first_step=trainer.done, hw=s.hw, threads=s.loader_threads)
     saved_at = trainer.elapsed_s
     try:
         while trainer.spent() < 1:
@@ -203,7 +200,7 @@ def _save_checkpoint(path: Path, identity: str, trainer: Trainer) -> None:
         torch.save({"identity": identity, "state": trainer.state()}, partial)
     except (OSError, RuntimeError) as error:
         raise OutputError(f"{path}: the checkpoint cannot be written ({error}); free some space.") from error
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def _finish(trainer: Trainer, out_dir: Path) -> SceneModel:

@@ -1,0 +1,237 @@
+"""Data, training and scoring on a tiny source: round trips, resuming, learning, exact scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from describer.errors import DescriberError, InputError, ModelError, OutputError, TaxonomyError
+from describer.seg.augment import Augmentation, augment
+from describer.seg.config import SceneConfig
+from describer.seg.data import BatchLoader, CachedDataset, Mixture, Source, write_shard
+from describer.seg.image import choose_size, to_pixels
+from describer.seg.losses import IGNORE, REST, SOME_INSTRUMENT
+from describer.seg.model import SceneModel
+from describer.seg.scoring import SegmentationScore, abs_rel
+from describer.seg.training import Progress, TrainSettings, evaluate_scene, train_scene
+
+C, HW = 4, (56, 70)
+TINY = {"hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 2, "mlp_ratio": 2, "image_size": 56}
+
+
+def config(**fields: Any) -> SceneConfig:
+    names = {"class_names": list("abcd"), "activity_names": ["x", "y"]}
+    return SceneConfig(backbone=TINY, feature_layers=[1, 2, 3, 4], decoder_width=16, **(names | fields))
+
+
+def settings(**fields: Any) -> TrainSettings:
+    return TrainSettings(**({"steps": 6, "batch_size": 4, "warmup_steps": 2, "hw": HW} | fields))
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    """Eight frames of coloured blocks in two shards, the second without depth."""
+    rng = np.random.default_rng(0)
+    labels = np.zeros((8, 64, 80), np.uint8)
+    for i in range(8):
+        labels[i, 10:40, 8 * (i % 4) : 8 * (i % 4) + 40] = 1 + i % 3
+    images = np.array([[40, 40, 40], [200, 30, 30], [30, 200, 30], [30, 30, 200]], np.uint8)[labels]
+    images = (images + rng.integers(0, 20, images.shape)).astype(np.uint8)
+    activity, annotated = np.arange(8) % 3 - 1, np.ones((8, C), bool)
+    folder = tmp_path / "frames"
+    half = [slice(0, 4), slice(4, 8)]
+    for k, s in enumerate(half):
+        depth = None if k else labels[s] + 1.0
+        write_shard(folder, k, images[s], labels[s], activity=activity[s], annotated=annotated[s], depth=depth)
+    return Source(CachedDataset(folder))
+
+
+def test_shards_round_trip(source: Source) -> None:
+    data = source.dataset
+    assert (len(data), data.classes) == (8, C)
+    assert [data[i].activity for i in range(8)] == [-1, 0, 1, -1, 0, 1, -1, 0]
+    first, last = data[0], data[7]
+    assert first.depth is not None and first.depth.dtype == np.float32 and last.depth is None
+    assert np.array_equal(first.depth, first.labels + 1.0)
+    with pytest.raises(IndexError):
+        data[8]
+
+
+def test_bad_sources_are_refused(tmp_path: Path, source: Source) -> None:
+    with pytest.raises(InputError, match="no shard"):
+        CachedDataset(tmp_path / "nothing")
+    images = np.zeros((2, 8, 8, 3))
+    with pytest.raises(InputError, match="labels has shape"):
+        write_shard(tmp_path, 0, images, np.zeros((3, 8, 8)), activity=np.zeros(2), annotated=np.ones((2, C)))
+    (source.dataset.folder / "shard-00001" / "labels.npy").unlink()
+    with pytest.raises(InputError, match="labels.npy missing"):
+        CachedDataset(source.dataset.folder)
+    with pytest.raises(InputError, match="weight"):
+        Source(source.dataset, 0)
+
+
+def test_mixture_keeps_shares_sees_all_and_resumes(source: Source) -> None:
+    plan = Mixture([source, Source(source.dataset, 3.0)], 4, seed=1).batches()
+    batches = [next(plan) for _ in range(16)]
+    flat = [pick for batch in batches for pick in batch]
+    assert abs(sum(s == 0 for s, _ in flat) - 16) <= 1
+    heavy = [frame for s, frame in flat if s == 1]
+    assert all(sorted(heavy[k : k + 8]) == list(range(8)) for k in (0, 8, 16))
+    assert heavy[:8] != heavy[8:16]
+    later = Mixture([source, Source(source.dataset, 3.0)], 4, seed=1).batches(10)
+    assert [next(later) for _ in range(6)] == batches[10:]
+
+
+def test_loader_is_a_function_of_seed_and_step(source: Source) -> None:
+    one, two = BatchLoader([source], 4, hw=HW, threads=2), BatchLoader([source], 4, first_step=2, hw=HW)
+    ahead = [next(one) for _ in range(4)]
+    for expected in ahead[2:]:
+        got = next(two)
+        assert all(torch.equal(got[k].nan_to_num(-1), expected[k].nan_to_num(-1)) for k in expected)
+    assert ahead[0]["images"].shape == (4, *HW, 3) and ahead[0]["depth"].isnan().any()
+    one.close()
+    two.close()
+
+
+def test_augmentation_moves_image_and_labels_alike() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.zeros((64, 80), np.uint8)
+    labels[20:40, 30:70] = REST
+    image = np.repeat(np.where(labels, 255, 0).astype(np.uint8)[..., None], 3, axis=2)
+    calm = {"gamma": 0, "contrast": 0, "brightness": 0, "saturation": 0, "hue_deg": 0}
+    how = Augmentation(**calm, noise_chance=0, blur_chance=0)
+    for _ in range(20):
+        view, moved, depth = augment(image, labels, labels.astype(np.float32), rng, how=how, to_hw=HW)
+        assert view.shape == (*HW, 3) and set(np.unique(moved)) <= {0, REST}
+        assert depth is not None and np.array_equal(depth, moved)
+        assert ((view[..., 0] > 127) == (moved == REST)).mean() > 0.97
+
+
+def test_loss_falls_and_scores_rise(tmp_path: Path, source: Source) -> None:
+    news: list[Progress] = []
+    long = settings(steps=60, lr=3e-3, ema_decay=0.9)
+    model = train_scene(config(), [source], tmp_path / "run", long, progress=news.append)
+    assert np.mean([n.loss for n in news[-10:]]) < 0.6 * np.mean([n.loss for n in news[:5]])
+    scores = evaluate_scene(model, source.dataset, HW)
+    assert scores["miou"] > 0.6 and scores["n"] == 8
+    assert (scores["activity_n"], scores["depth_n"]) == (5, 4)
+    assert news[-1].left_s == 0 and news[-1].step == 60
+    again = SceneModel.from_pretrained(tmp_path / "run", dtype=torch.float32)
+    assert evaluate_scene(again, source.dataset, HW)["miou"] == pytest.approx(scores["miou"], abs=1e-4)
+
+
+class Killed(Exception):
+    pass
+
+
+def kill_after(step: int):  # type: ignore[no-untyped-def]
+    def stop(news: Progress) -> None:
+        if news.step == step:
+            raise Killed
+
+    return stop
+
+
+@pytest.mark.parametrize("stage", ["full", "adapter"])
+def test_resumed_equals_unbroken(tmp_path: Path, source: Source, stage: str) -> None:
+    start, cfg = None, config()
+    if stage == "adapter":
+        start, cfg = tmp_path / "start", config(adapter="tesla")
+        SceneModel(config()).save_pretrained(start)
+    plan = settings(stage=stage, phase1_share=0.5, balance="uncertainty", checkpoint_minutes=0)
+    whole = train_scene(cfg, [source], tmp_path / "whole", plan, init=start)
+    for step in (2, 4):
+        with pytest.raises(Killed):
+            train_scene(cfg, [source], tmp_path / "broken", plan, init=start, progress=kill_after(step))
+    resumed = train_scene(cfg, [source], tmp_path / "broken", plan, init=start)
+    expected = whole.state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in resumed.state_dict().items())
+    logs = [(tmp_path / run / "log.csv").read_text().splitlines() for run in ("whole", "broken")]
+    drop_time = [[[v for k, v in enumerate(row.split(",")) if k != 1] for row in log] for log in logs]
+    assert drop_time[0] == drop_time[1] and len(logs[0]) == 7
+
+
+def test_adapter_stage_leaves_the_backbone(tmp_path: Path, source: Source) -> None:
+    start = SceneModel(config())
+    start.save_pretrained(tmp_path / "start")
+    tuned = train_scene(
+        config(adapter="tesla"), [source], tmp_path / "run", settings(stage="adapter"), init=tmp_path / "start"
+    )
+    base, moved = start.backbone.state_dict(), 0
+    for name, value in tuned.backbone.state_dict().items():
+        plain = name.replace(".base.", ".")
+        if plain in base:
+            assert torch.equal(value, base[plain])
+        elif name.endswith((".B", ".u", ".v")):
+            moved += int(value.std() > 0)
+    assert moved > 0 and (tmp_path / "run" / "adapter.safetensors").is_file()
+
+
+def test_training_refusals(tmp_path: Path, source: Source) -> None:
+    run = tmp_path / "run"
+    train_scene(config(), [source], run, settings(steps=1))
+    with pytest.raises(OutputError, match="another folder"):
+        train_scene(config(), [source], run, settings(steps=2))
+    with pytest.raises(TaxonomyError, match="4 classes"):
+        train_scene(config(class_names=list("abc")), [source], tmp_path / "x", settings())
+    with pytest.raises(ModelError, match="init"):
+        train_scene(config(adapter="tesla"), [source], tmp_path / "y", settings(stage="adapter"))
+    with pytest.raises(ModelError, match=r"config\.json"):
+        train_scene(config(), [source], tmp_path / "z", settings(), init=tmp_path / "absent")
+
+
+@pytest.mark.parametrize(
+    "fields", [{"minutes": 1.0}, {"steps": None}, {"steps": 0}, {"stage": "third"}, {"phase1_share": 0}]
+)
+def test_bad_settings(fields: dict[str, Any]) -> None:
+    with pytest.raises(DescriberError):
+        settings(**fields)
+
+
+def test_budget_in_minutes_ends(tmp_path: Path, source: Source) -> None:
+    news: list[Progress] = []
+    train_scene(config(), [source], tmp_path, settings(steps=None, minutes=0.01), progress=news.append)
+    assert news[-1].elapsed_s >= 0.6 and news[-1].lr < news[-1].elapsed_s
+
+
+def test_confusion_by_hand() -> None:
+    score = SegmentationScore(4, [1, 2])
+    labels = np.array([[0, 1, 1, 2, IGNORE, REST, REST, SOME_INSTRUMENT]], np.uint8)
+    predicted = np.array([[0, 1, 2, 2, 1, 1, 3, 3]])
+    score.add(predicted, labels, np.array([False, True, True, False]))
+    iou = score.iou()
+    assert iou[:3].tolist() == [1.0, 1 / 3, 1 / 2] and np.isnan(iou[3])
+    assert score.accuracy() == 0.8 - 0.05
+    assert score.instrument_iou() == 3 / 5
+
+
+def test_abs_rel_is_free_of_scale() -> None:
+    target = np.array([[1.0, 2.0], [4.0, np.nan]])
+    assert abs_rel(target * 7, target) == pytest.approx(0)
+    assert abs_rel(np.array([[1.0, 2.0], [2.0, 9.0]]), target) == pytest.approx((0 + 0 + 0.5) / 3)
+    assert abs_rel(target, np.full((2, 2), np.nan)) is None
+
+
+@pytest.mark.parametrize(
+    "hw, expected", [((256, 320), (224, 280)), ((1024, 1280), (224, 280)), ((720, 1280), (182, 322))]
+)
+def test_choose_size(hw: tuple[int, int], expected: tuple[int, int]) -> None:
+    assert choose_size(hw) == expected
+
+
+@pytest.mark.parametrize("hw", [(1, 1), (1, 9000), (9000, 1), (4, 3)])
+def test_choose_size_of_odd_frames_is_usable(hw: tuple[int, int]) -> None:
+    h, w = choose_size(hw)
+    assert h % 14 == 0 and w % 14 == 0 and min(h, w) >= 28 and h * w <= 1.2 * 224 * 280
+
+
+def test_pixels() -> None:
+    pixels = to_pixels([np.full((5, 9, 3), 255, np.uint8), np.zeros((100, 200, 3), np.uint8)], (28, 42))
+    assert pixels.shape == (2, 3, 28, 42) and pixels.dtype == torch.float32
+    assert pixels[0, :, 0, 0].tolist() == pytest.approx([(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225])
+    with pytest.raises(DescriberError, match="uint8"):
+        to_pixels([np.zeros((4, 4))], (28, 28))
