@@ -23,7 +23,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """An image of a message: ``image`` RGB uint8 (H, W, 3); ``name`` says what it is, e.g. "frame" or "crop"."""
+    """An image of a message: ``image`` RGB uint8 (H, W, 3); ``name`` says what it shows, e.g. "crop"."""
 
     image: np.ndarray
     name: str
@@ -32,7 +32,8 @@ class Picture:
         image = self.image
         good = image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8 and image.size > 0
         if not good:
-            raise InputError(f"picture '{self.name}' must be RGB uint8 (H, W, 3), got {image.dtype} {image.shape}.")
+            found = f"{image.dtype} {image.shape}"
+            raise InputError(f"picture '{self.name}' must be RGB uint8 (H, W, 3), got {found}.")
 
 
 Part = Text | Picture

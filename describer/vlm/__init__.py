@@ -16,7 +16,7 @@ BACKENDS = {
     "embedded": "describer.vlm.packaged:load_packaged",
     "local": "describer.vlm:_load_local",
 }
-"""Loaders by name, as "module:function"; anything that is no name here is a folder or a hub id for "local"."""
+"""Loaders by name, as "module:function"; what is no name here is a folder or a hub id, for "local"."""
 
 
 def load_vlm(
@@ -25,6 +25,7 @@ def load_vlm(
     device: str = "auto",
     dtype: str = "auto",
     quantize: str | None = None,
+    *,
     trust_remote_code: bool = False,
 ) -> VisionLanguageModel:
     """The model named by `spec`: "embedded", "echo", a local folder or a hub id.
@@ -33,10 +34,10 @@ def load_vlm(
     base. `quantize` is None, "4bit" or "8bit". ModelError, one sentence, for all that can go wrong.
     """
     if spec == "local":
-        raise ModelError("'local' is a kind, not a model; give a folder or a hub id, or one of embedded, echo.")
+        raise ModelError("'local' is a kind, not a model; give a folder, a hub id, embedded or echo.")
     if not _is_source(spec) and spec not in BACKENDS:
         known = ", ".join(name for name in sorted(BACKENDS) if name != "local")
-        raise ModelError(f"'{spec}' is no known model; known are {known}, a folder, or a hub id (owner/name).")
+        raise ModelError(f"'{spec}' is unknown; give {known}, a folder, or a hub id (owner/name).")
     module, _, function = BACKENDS.get(spec, BACKENDS["local"]).partition(":")
     load = getattr(importlib.import_module(module), function)
     loaded: VisionLanguageModel = load(
@@ -58,7 +59,7 @@ def _load_echo(spec: str, *, adapter: str | None, **options: Any) -> VisionLangu
     from describer.vlm.echo import EchoVLM
 
     if adapter not in (None, "none") or options.get("quantize"):
-        raise ModelError("--vlm echo has no weights, so it takes no --adapter and no --quantize; leave them out.")
+        raise ModelError("--vlm echo has no weights, so it takes no --adapter or --quantize; leave them out.")
     return EchoVLM()
 
 

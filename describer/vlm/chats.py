@@ -1,4 +1,4 @@
-"""Chats as a processor's own prompt text: the one place where prompts for training and for use are written."""
+"""Chats as a processor's own prompt text: one place writes prompts for training and for use."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from describer.messages import Chat, Text
 def control_words(processor: Any) -> tuple[str, ...]:
     """Words that mean something to the processor, such as ``<image>``; a user's text must not hold them."""
     tokenizer = processor.tokenizer
-    words = set(tokenizer.all_special_tokens) | set(getattr(tokenizer, "additional_special_tokens", None) or ())
+    words = set(tokenizer.all_special_tokens)
+    words |= set(getattr(tokenizer, "additional_special_tokens", None) or ())
     words |= {getattr(processor, name, None) for name in ("image_token", "video_token", "fake_image_token")}
     return tuple(sorted((w for w in words if isinstance(w, str) and len(w) > 1), key=len, reverse=True))
 
@@ -38,7 +39,8 @@ def conversation(chat: Chat, words: tuple[str, ...]) -> list[dict[str, Any]]:
 def render_prompt(processor: Any, chat: Chat, words: tuple[str, ...]) -> str:
     """What the model reads before it answers, one placeholder a picture."""
     require_template(processor)
-    return str(processor.apply_chat_template(conversation(chat, words), add_generation_prompt=True, tokenize=False))
+    turns = conversation(chat, words)
+    return str(processor.apply_chat_template(turns, add_generation_prompt=True, tokenize=False))
 
 
 def render_sample(processor: Any, chat: Chat, answer: str, words: tuple[str, ...]) -> tuple[str, str]:
@@ -57,9 +59,10 @@ def render_sample(processor: Any, chat: Chat, answer: str, words: tuple[str, ...
 def require_template(processor: Any) -> None:
     """ModelError for a checkpoint that was not made for chats."""
     if not (getattr(processor, "chat_template", None) or getattr(processor.tokenizer, "chat_template", None)):
+        name = getattr(processor.tokenizer, "name_or_path", "") or "This model"
         raise ModelError(
-            f"{getattr(processor.tokenizer, 'name_or_path', '') or 'This model'} has no chat template: it is a base "
-            "checkpoint; choose the instruction-tuned one of the same family."
+            f"{name} has no chat template, so it is a base checkpoint; "
+            "choose the instruction-tuned one of the same family."
         )
 
 

@@ -204,7 +204,7 @@ def _resize_positions(positions: Tensor, patches: int) -> Tensor:
     return torch.cat([positions[:, :1], grid.permute(0, 2, 3, 1).flatten(1, 2)], dim=1)
 
 
-def save_embedded(model: LlavaForConditionalGeneration, processor: LlavaProcessor, folder: str | Path) -> None:
+def save_embedded(model: LlavaForConditionalGeneration, processor: Any, folder: str | Path) -> None:
     """Write the folder that ships: bfloat16 safetensors, configuration and processor, readable by all."""
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)

@@ -16,45 +16,8 @@ QUANTIZE = ("4bit", "8bit")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-def resolve_source(spec: str, what: str = "model") -> str:
-    """An absolute folder, or the hub id as it is; ModelError for a path that does not exist."""
-    folder = Path(spec).expanduser()
-    if folder.is_dir():
-        return str(folder.absolute())
-    if folder.exists():
-        raise ModelError(f"{spec}: the {what} must be a folder, this is a file.")
-    if spec.count("/") > 1 or spec.startswith((".", "/", "~")) or "\\" in spec or not spec.strip():
-        raise ModelError(f"{spec or '(empty)'}: no such folder; give a folder with a saved {what}, or a hub id.")
-    return spec
-
-
-def fetch_config(source: str, filename: str = "config.json") -> None:
-    """Check that a hub id can be had, by one small file: asking for everything takes a minute to fail offline."""
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, HFValidationError, LocalEntryNotFoundError
-    from huggingface_hub.errors import OfflineModeIsEnabled, RepositoryNotFoundError
-
-    try:
-        hf_hub_download(source, filename, etag_timeout=5)
-    except HFValidationError as error:
-        raise ModelError(f"'{source}' is neither a folder here nor a valid hub id; check the name.") from error
-    except GatedRepoError as error:
-        raise ModelError(f"'{source}' asks for consent on the hub; accept it there and run `hf auth login`.") from error
-    except RepositoryNotFoundError as error:
-        raise ModelError(f"'{source}' is neither a folder here nor on the Hugging Face hub; check the name.") from error
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled, ConnectionError) as error:
-        raise ModelError(
-            f"'{source}' is not a folder here, is not in the local cache, and the Hugging Face hub cannot be reached; "
-            "check the name and the network, or use --vlm embedded, which needs none."
-        ) from error
-    except EntryNotFoundError as error:
-        raise ModelError(f"'{source}' on the hub has no {filename}; choose a transformers checkpoint.") from error
-    except OSError as error:
-        raise ModelError(f"'{source}' cannot be fetched from the hub: {first_line(error)}") from error
-
-
 def pick_device(device: str) -> torch.device:
-    """"auto" is the GPU where there is one; ModelError for a device this machine lacks."""
+    """The device; "auto" is the GPU where there is one; ModelError for a device this machine lacks."""
     if device == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -66,7 +29,7 @@ def pick_device(device: str) -> torch.device:
 
 
 def pick_dtype(dtype: str, device: torch.device) -> torch.dtype:
-    """"auto" is float32 on CPU and bfloat16 on an accelerator."""
+    """The dtype; "auto" is float32 on CPU and bfloat16 on an accelerator."""
     if dtype == "auto":
         return torch.float32 if device.type == "cpu" else torch.bfloat16
     if dtype not in DTYPES:
@@ -87,9 +50,10 @@ def load_parts(
             processor.tokenizer.pad_token = processor.tokenizer.eos_token
         return processor, _load_model(source, device, dtype, quantize, trust_remote_code)
     except SafetensorError as error:
-        raise ModelError(f"{source}: the weights are damaged ({first_line(error)}); copy the files again.") from error
+        raise ModelError(f"{source}: damaged weights ({first_line(error)}); copy the files again.") from error
     except (OSError, ValueError, ImportError, KeyError, TypeError, AttributeError, RuntimeError) as error:
-        raise ModelError(f"{source}: cannot be loaded as a vision-language model: {first_line(error)}") from error
+        why = first_line(error)
+        raise ModelError(f"{source}: cannot be loaded as a vision-language model: {why}") from error
 
 
 def _load_model(
@@ -111,7 +75,7 @@ def _load_model(
     missing = sorted(info.get("missing_keys") or ())
     if missing:
         # transformers would fill these at random and go on.
-        raise ModelError(f"{source}: {len(missing)} weights are missing, such as {missing[0]}; copy it again.")
+        raise ModelError(f"{source}: {len(missing)} weights are missing ({missing[0]}); copy it again.")
     if not quantize:
         model = model.to(device)
     return model.eval()
@@ -130,18 +94,19 @@ def _quantization(quantize: str, dtype: torch.dtype) -> Any:
 def _check_folder(source: str) -> None:
     folder = Path(source)
     if not folder.is_absolute():
-        fetch_config(source)
         return
     if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
         raise ModelError(f"{source}: this is an adapter; give it as --adapter, and its base as --vlm.")
     if not (folder / "config.json").is_file():
         raise ModelError(f"{source}: no config.json there; give the folder of a saved transformers model.")
     if not any(folder.glob("*.safetensors")):
-        raise ModelError(f"{source}: no .safetensors weights there (no other kind is loaded); convert the checkpoint.")
+        raise ModelError(
+            f"{source}: no .safetensors there, and no other kind is loaded; convert the checkpoint."
+        )
 
 
 def read_prompt_options(*folders: str | Path | None) -> dict[str, Any] | None:
-    """The first ``prompt_options.json`` of the folders: how the prompts looked that the model was trained on."""
+    """The first ``prompt_options.json`` of the folders: the prompts that the model was trained on."""
     for folder in folders:
         path = Path(folder) / "prompt_options.json" if folder else None
         if path is None or not path.is_file():

@@ -16,14 +16,8 @@ from describer.errors import ModelError
 from describer.messages import Chat, pictures
 from describer.vlm.base import Generated, GenerationSettings
 from describer.vlm.chats import adds_special_tokens, control_words, render_prompt, require_template
-from describer.vlm.loading import (
-    fetch_config,
-    load_parts,
-    pick_device,
-    pick_dtype,
-    read_prompt_options,
-    resolve_source,
-)
+from describer.vlm.hub import adapter_folder, reachable_source, resolve_source
+from describer.vlm.loading import load_parts, pick_device, pick_dtype, read_prompt_options
 from describer.vlm.lora import fingerprint, load_adapter
 from describer.vlm.quiet import quiet
 
@@ -63,9 +57,11 @@ class TransformersVLM:
         """
         source = resolve_source(spec)
         where = pick_device(device)
-        lora = _adapter_folder(adapter) if adapter else None
         with quiet():
-            processor, model = load_parts(source, where, pick_dtype(dtype, where), quantize, trust_remote_code)
+            lora = adapter_folder(adapter) if adapter else None
+            opened = reachable_source(source)
+            number = pick_dtype(dtype, where)
+            processor, model = load_parts(opened, where, number, quantize, trust_remote_code)
             name = names[0] if names else _name(source, fingerprint(model))
             if lora:
                 model = load_adapter(model, lora, name, merge=not quantize).eval()
@@ -73,7 +69,7 @@ class TransformersVLM:
         if lora and adapter:
             weights = (lora / "adapter_model.safetensors").read_bytes()
             lora_name = names[1] if names else _name(str(lora), hashlib.sha256(weights).hexdigest())
-        return cls(model, processor, name, lora_name, read_prompt_options(lora, source))
+        return cls(model, processor, name, lora_name, read_prompt_options(lora, opened))
 
     def generate(self, chats: Sequence[Chat], settings: GenerationSettings | None = None) -> list[Generated]:
         """Answer every chat, in order; chats of like length are decoded together.
@@ -97,11 +93,12 @@ class TransformersVLM:
         except torch.OutOfMemoryError as error:
             if len(group) == 1:
                 raise ModelError(
-                    "The accelerator's memory is too small for one prompt; use --quantize 4bit or a smaller model."
+                    "The accelerator has too little memory for one prompt; use a smaller model or --quantize 4bit."
                 ) from error
         torch.cuda.empty_cache()
         half = len(group) // 2
-        return [a for part in (group[:half], group[half:]) for a in self._answer(chats, texts, part, settings)]
+        first = self._answer(chats, texts, group[:half], settings)
+        return first + self._answer(chats, texts, group[half:], settings)
 
     def _decode(self, chats: list[Chat], texts: list[str], settings: GenerationSettings) -> list[Generated]:
         inputs = self._inputs(chats, texts)
@@ -136,8 +133,8 @@ class TransformersVLM:
         limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         if limit and tokens > limit:
             raise ModelError(
-                f"A prompt with its answer takes {tokens} tokens ({settings.max_new_tokens} of them for the answer) "
-                f"and {self.name} reads {limit}; shorten the question or lower max_new_tokens."
+                f"A prompt with {settings.max_new_tokens} tokens for its answer takes {tokens} tokens, but "
+                f"{self.name} reads {limit}; shorten the question or lower max_new_tokens."
             )
 
     def _generation_config(self, settings: GenerationSettings) -> Any:
@@ -207,13 +204,3 @@ def _name(source: str, digest: str) -> str:
     """A hub id as it is; a folder by its name and what it holds, since its path means nothing elsewhere."""
     folder = Path(source)
     return f"{folder.name}@{digest[:8]}" if folder.is_absolute() else source
-
-
-def _adapter_folder(spec: str) -> Path:
-    source = resolve_source(spec, "adapter")
-    if Path(source).is_absolute():
-        return Path(source)
-    from huggingface_hub import snapshot_download
-
-    fetch_config(source, "adapter_config.json")
-    return Path(snapshot_download(source, allow_patterns=["*.json", "*.safetensors"]))

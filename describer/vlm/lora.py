@@ -1,4 +1,4 @@
-"""LoRA adapters in peft's own format: made, saved under a stable base name, checked against a base, loaded."""
+"""LoRA adapters in peft's format: made, saved under a stable base name, checked against a base, loaded."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def add_lora(model: Any, rank: int = 16, alpha: int = 32, dropout: float = 0.05)
 
 
 def save_adapter(model: Any, folder: str | Path, base_name: str) -> None:
-    """Write the adapter of a ``PeftModel``; `base_name` is what the base is called everywhere, not a path here.
+    """Write the adapter of a ``PeftModel``; `base_name` is the base's name, no path of this machine.
 
     Beside peft's files ``describer_base.json`` holds a fingerprint of the base's weights, so that an adapter
     is never put on weights it was not trained on.
@@ -73,7 +73,7 @@ def fingerprint(model: Any) -> str:
 
 
 def load_adapter(model: Any, folder: str | Path, base_name: str, merge: bool) -> Any:
-    """`model` with the adapter of `folder`, merged into its weights when asked; ModelError when it does not fit."""
+    """`model` with the adapter of `folder`, merged when asked; ModelError when it does not fit."""
     from peft import PeftModel
 
     path = Path(folder).absolute()
@@ -84,14 +84,18 @@ def load_adapter(model: Any, folder: str | Path, base_name: str, merge: bool) ->
         try:
             adapted = PeftModel.from_pretrained(model, str(path), is_trainable=False)
         except (ValueError, RuntimeError, KeyError, TypeError) as error:
-            raise ModelError(f"{path}: the adapter cannot be put on {base_name}: {_first_line(error)}") from error
+            raise ModelError(
+                f"{path}: the adapter cannot be put on {base_name}: {_first_line(error)}"
+            ) from error
         return adapted.merge_and_unload() if merge else adapted
 
 
 def _read_config(path: Path) -> dict[str, Any]:
     for name in (_CONFIG, _WEIGHTS):
         if not (path / name).is_file():
-            raise ModelError(f"{path}: not a peft adapter folder, {name} is missing; give the folder train wrote.")
+            raise ModelError(
+                f"{path}: not a peft adapter folder, {name} is missing; give the folder train wrote."
+            )
     try:
         config = json.loads((path / _CONFIG).read_text(encoding="utf-8"))
     except ValueError as error:

@@ -36,14 +36,17 @@ class FastEncoder:
         fixed = size.get("height") and size.get("height") == size.get("width")
         plain = not getattr(images, "do_center_crop", False) and not getattr(images, "do_pad", False)
         if type(processor).__name__ != "LlavaProcessor" or not (fixed and plain):
-            raise ModelError("The fast path is for the embedded layout; use ProcessorData for other processors.")
+            raise ModelError(
+                "The fast path is for the embedded layout; use ProcessorData for other processors."
+            )
         self.processor = processor
         self.image_px = int(size["height"])
         self.mean, self.std = tuple(images.image_mean), tuple(images.image_std)
         self.pad_id = int(processor.tokenizer.pad_token_id)
         self._resample = Image.Resampling(int(images.resample))
         self._words = control_words(processor)
-        extra = processor.num_additional_image_tokens - (processor.vision_feature_select_strategy == "default")
+        extra = processor.num_additional_image_tokens
+        extra -= processor.vision_feature_select_strategy == "default"
         self._image_tokens = processor.image_token * ((self.image_px // processor.patch_size) ** 2 + extra)
 
     def tokens(self, sample: Sample) -> tuple[NDArray[np.int32], int]:
@@ -92,8 +95,8 @@ class CacheWriter:
         self._pictures.append(tuple(self._picture(p) for p in pictures(sample.chat)))
 
     def _picture(self, picture: Picture) -> int:
-        # Many samples share one frame object: knowing it again is cheaper than resizing it again. The array is
-        # kept beside its id, so that the id cannot pass to another array meanwhile.
+        # Many samples share one frame object, and knowing it again is cheaper than resizing it again. The
+        # array is kept beside its id, so that the id cannot pass to another array meanwhile.
         known = self._recent.get(id(picture.image))
         if known is not None:
             return known[1]
@@ -125,7 +128,7 @@ class CacheWriter:
     def __enter__(self) -> CacheWriter:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
+    def __exit__(self, kind: Any, error: Any, trace: TracebackType | None) -> None:
         if kind is None:
             self.close()
         else:
@@ -141,23 +144,23 @@ class _Shard:
             raise ModelError(f"{folder}: no finished sample cache there; write it again with CacheWriter.")
         with np.load(folder / "index.npz") as index:
             if str(index["fingerprint"]) != encoder.fingerprint():
-                raise ModelError(f"{folder}: the samples were cached for another processor; write them again.")
+                raise ModelError(f"{folder}: the samples were cached for another processor; write them anew.")
             self.token_ends, self.answer_starts = index["token_ends"], index["answer_starts"]
             self.picture_ends, self.picture_ids = index["picture_ends"], index["picture_ids"]
-        self.tokens = _mapped(folder / "tokens.bin", np.int32)
-        px = encoder.image_px
-        self.pixels = _mapped(folder / "pictures.bin", np.uint8).reshape(-1, px, px, 3)
+        # Only the pictures are mapped: each map holds a file open, and shards can be many.
+        self.tokens = np.fromfile(folder / "tokens.bin", dtype=np.int32)
+        px, path = encoder.image_px, folder / "pictures.bin"
+        empty = path.stat().st_size == 0  # which cannot be mapped
+        pixels = np.zeros(0, dtype=np.uint8) if empty else np.memmap(path, dtype=np.uint8, mode="r")
+        self.pixels = pixels.reshape(-1, px, px, 3)
         self.lengths = np.diff(self.token_ends, prepend=0)
 
     def sample(self, index: int) -> tuple[np.ndarray, int, np.ndarray]:
         """(ids, first answer token, pictures (n, px, px, 3) uint8)."""
         ids = self.tokens[self.token_ends[index] - self.lengths[index] : self.token_ends[index]]
         first = self.picture_ends[index - 1] if index else 0
-        return ids, int(self.answer_starts[index]), self.pixels[self.picture_ids[first : self.picture_ends[index]]]
-
-
-def _mapped(path: Path, dtype: Any) -> np.ndarray:
-    return np.memmap(path, dtype=dtype, mode="r") if path.stat().st_size else np.zeros(0, dtype=dtype)
+        seen = self.picture_ids[first : self.picture_ends[index]]
+        return ids, int(self.answer_starts[index]), self.pixels[seen]
 
 
 class SampleCache:

@@ -1,8 +1,8 @@
 """The training loop of vision-language models: the embedded base from scratch, and LoRA on any family.
 
-LoRA as in "LoRA: Low-Rank Adaptation of Large Language Models" (arXiv 2106.09685); over 4- or 8-bit weights it
-is QLoRA (arXiv 2305.14314). A run has a budget of steps or of minutes; the learning rate follows a cosine over
-the share of the budget that is spent, so that a run ends annealed however fast the machine is.
+LoRA as in "LoRA: Low-Rank Adaptation of Large Language Models" (arXiv 2106.09685); over 4- or 8-bit weights
+it is QLoRA (arXiv 2305.14314). A run has a budget of steps or of minutes; the learning rate follows a cosine
+over the share of the budget that is spent, so that a run ends annealed however fast the machine is.
 """
 
 from __future__ import annotations
@@ -82,6 +82,7 @@ def train_vlm(
     options: TuneOptions,
     run_dir: str | Path | None = None,
     progress: Progress | None = None,
+    *,
     evaluate: Evaluate | None = None,
 ) -> TuneResult:
     """Train whatever parameters of `model` require a gradient; the model is changed in place.
@@ -239,7 +240,9 @@ class _Run:
         path = self.folder / CHECKPOINT
         state = torch.load(path, map_location="cpu", weights_only=True)
         if state["identity"] != self._identity():
-            raise ModelError(f"{path} belongs to a run with another model, data or options; choose another folder.")
+            raise ModelError(
+                f"{path} is of a run with another model, data or options; choose another folder."
+            )
         with torch.no_grad():
             for name, parameter in self.named.items():
                 parameter.copy_(state["parameters"][name])
