@@ -22,7 +22,7 @@ from describer.errors import DescriberError, InputError, OutputError
 from describer.frames import iter_frames
 from describer.overlay import draw_overlay
 from describer.records import Record, read_records
-from describer.results import ResultsFolder, write_atomically
+from describer.results import ResultsFolder
 from describer.taxonomy import Taxonomy
 from describer.types import Annotation, Failure, Frame
 
@@ -162,8 +162,7 @@ class _Job:
         picture = draw_overlay(frame.image, annotation, self.describer.taxonomy)
         _, data = cv2.imencode(".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
         # The whole source name stays, so that a.png and a.jpg do not write over each other.
-        with self.results.writing():
-            write_atomically(self.results.path / "overlays" / f"{frame.ref.source}.jpg", data.tobytes())
+        self.results.write_file(f"overlays/{frame.ref.source}.jpg", data.tobytes())
 
     def _write(self, finished: _Finished | None) -> None:
         if finished is None:

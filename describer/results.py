@@ -15,6 +15,7 @@ import json
 import os
 import shutil
 import time
+import uuid
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -66,19 +67,23 @@ class ResultsFolder:
     def __init__(self, out_dir: str | Path, settings: Mapping[str, Any], overwrite: bool = False) -> None:
         self.path = Path(out_dir)
         self.records_path = self.path / "annotations.jsonl"
+        self._partial = self.path / ".partial"
         with self.writing():
-            self.path.mkdir(parents=True, exist_ok=True)
-            if overwrite:
-                self._clear()
-            self._check_settings(json.loads(json.dumps(dict(settings))))
+            self._refuse_foreign()
+            # What a killed run left half-written lies in one place, to be swept in one step.
+            self._partial.mkdir(parents=True, exist_ok=True)
             self._file = self.records_path.open("ab", buffering=0)
-        try:
-            self._lock()
-            self._file.truncate(whole_lines_end(self.records_path))
-            self._index = _load(self.records_path)
-        except BaseException:
-            self._file.close()
-            raise
+            try:
+                self._lock()
+                if overwrite:
+                    self._clear()
+                self._check_settings(json.loads(json.dumps(dict(settings))))
+                self._sweep()
+                self._file.truncate(whole_lines_end(self.records_path))
+                self._index = _load(self.records_path)
+            except BaseException:
+                self._file.close()
+                raise
         self._superseded = self._index.repeated
         self._synced_s = time.monotonic()
 
@@ -89,6 +94,8 @@ class ResultsFolder:
         with self.writing():
             try:
                 self._sync()
+                self._sweep()
+                self._partial.rmdir()
             finally:
                 self._file.close()
 
@@ -99,9 +106,7 @@ class ResultsFolder:
             yield
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                what = (
-                    f"{self.path}: the disk is full; free some space and run the same command again to go on."
-                )
+                what = f"{self.path}: the disk is full; free some space and run the same command again to go on."
             else:
                 what = f"{self.path} cannot be written ({error.strerror or error}); check the path."
             raise OutputError(what) from error
@@ -133,12 +138,23 @@ class ResultsFolder:
         if self._superseded:
             with self.writing():
                 self._sync()
-                _rewrite(self.records_path, self._superseded)
+                _rewrite(self.records_path, self._partial / self.records_path.name, self._superseded)
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """Write summary.json in one step: the sign of a finished run."""
+        self.write_file("summary.json", _json(summary))
+
+    def write_file(self, name: str, data: bytes) -> None:
+        """Write ``name`` (a relative posix path) so that it is never half there; safe from any thread."""
         with self.writing():
-            write_atomically(self.path / "summary.json", _json(summary))
+            path = self.path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = self._partial / uuid.uuid4().hex
+            try:
+                temporary.write_bytes(data)
+                temporary.replace(path)
+            finally:
+                temporary.unlink(missing_ok=True)
 
     def _write(self, data: bytes) -> None:
         rest = memoryview(data)
@@ -163,46 +179,37 @@ class ResultsFolder:
                     f"{self.path}: another describer is writing here; wait or choose another -o."
                 ) from error
 
-    def _clear(self) -> None:
-        if not (self.path / "run.json").exists() and self.records_path.exists():
+    def _refuse_foreign(self) -> None:
+        known = (self.path / "run.json").exists() or not self.records_path.exists()
+        if not known and self.records_path.stat().st_size:
             raise OutputError(f"{self.records_path} was not made by describer annotate; choose another -o.")
-        for name in ("annotations.jsonl", "summary.json"):
+
+    def _clear(self) -> None:
+        self._file.truncate(0)
+        for name in ("summary.json", "run.json"):
             (self.path / name).unlink(missing_ok=True)
-        if (self.path / "run.json").exists():
-            shutil.rmtree(self.path / "overlays", ignore_errors=True)
-            (self.path / "run.json").unlink()
+        shutil.rmtree(self.path / "overlays", ignore_errors=True)
+
+    def _sweep(self) -> None:
+        for left in self._partial.iterdir():
+            left.unlink()
 
     def _check_settings(self, settings: dict[str, Any]) -> None:
         marker = self.path / "run.json"
         if not marker.exists():
-            if self.records_path.exists() and self.records_path.stat().st_size:
-                raise OutputError(f"{self.path} holds annotations of unknown settings; choose another -o.")
             digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-            write_atomically(marker, _json({"settings": settings, "sha256": digest}))
+            self.write_file("run.json", _json({"settings": settings, "sha256": digest}))
             return
         try:
             before = json.loads(marker.read_text(encoding="utf-8"))["settings"]
         except (ValueError, KeyError, TypeError) as error:
-            raise OutputError(
-                f"{marker} is damaged; use --overwrite to start anew or choose another -o."
-            ) from error
+            raise OutputError(f"{marker} is damaged; use --overwrite to start anew or choose another -o.") from error
         differing = [k for k in sorted({*before, *settings}) if before.get(k) != settings.get(k)]
         if differing:
             raise OutputError(
                 f"{self.path} was made with other settings ({', '.join(differing)}); "
                 "use --overwrite to start anew or choose another -o."
             )
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write through a temporary file, so that ``path`` is never half there. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _json(data: Mapping[str, Any]) -> bytes:
@@ -235,17 +242,13 @@ def _load(path: Path) -> _Index:
     return _Index(sources, pixels)
 
 
-def _rewrite(path: Path, superseded: set[int]) -> None:
+def _rewrite(path: Path, temporary: Path, superseded: set[int]) -> None:
     """One record a source: the last one of each superseded source, in the place of its first."""
     last = {_key(source): line for line, source, _ in _frames_on_disk(path) if _key(source) in superseded}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            for line, source, _ in _frames_on_disk(path):
-                key = _key(source)
-                file.write(last.pop(key, b"") if key in superseded else line)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with temporary.open("wb") as file:
+        for line, source, _ in _frames_on_disk(path):
+            key = _key(source)
+            file.write(last.pop(key, b"") if key in superseded else line)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import describer.annotate as annotate_module
 from describer.annotate import ahead, run
 from describer.errors import InputError, OutputError, RecordError
 from describer.records import read_records
@@ -36,17 +35,12 @@ def write_frames(folder: Path, n: int, seed: int = 0) -> Path:
 
 def contents(out: Path) -> dict[str, bytes]:
     """Everything that must be equal between two runs: summary.json holds times."""
-    files = [
-        path for path in out.rglob("*") if path.is_file() and path.name not in {"summary.json", "run.json"}
-    ]
+    files = [path for path in out.rglob("*") if path.is_file() and path.name not in {"summary.json", "run.json"}]
     return {path.relative_to(out).as_posix(): path.read_bytes() for path in files}
 
 
 def sources(out: Path) -> list[str]:
-    return [
-        r.frame.source if isinstance(r, Annotation) else r.source
-        for r in read_records(out / "annotations.jsonl")
-    ]
+    return [r.frame.source if isinstance(r, Annotation) else r.source for r in read_records(out / "annotations.jsonl")]
 
 
 @pytest.fixture
@@ -59,17 +53,13 @@ def test_one_record_a_frame_in_natural_order_with_overlays_and_summary(frames, t
     summary = run(FakeDescriber(), str(frames), tmp_path / "out", batch_size=3, progress=done.append)
     assert sources(tmp_path / "out") == [f"f{i}.png" for i in range(7)]
     assert [r.frame.index for r in read_records(tmp_path / "out/annotations.jsonl")] == list(range(7))
-    assert sorted(p.name for p in (tmp_path / "out/overlays").iterdir()) == [
-        f"f{i}.png.jpg" for i in range(7)
-    ]
+    assert sorted(p.name for p in (tmp_path / "out/overlays").iterdir()) == [f"f{i}.png.jpg" for i in range(7)]
     assert sum(done) == summary.frames == 7
     assert (summary.skipped, summary.failures) == (0, 0)
     assert summary.truth["regions"] == 7
     assert summary.truth["hallucination_rate"] == 0.5
-    assert json.loads((tmp_path / "out/summary.json").read_text()) == json.loads(
-        json.dumps(summary.to_dict())
-    )
-    assert not list((tmp_path / "out").rglob("*.tmp"))
+    assert json.loads((tmp_path / "out/summary.json").read_text()) == json.loads(json.dumps(summary.to_dict()))
+    assert not (tmp_path / "out/.partial").exists()
 
 
 def test_a_second_run_computes_nothing_and_changes_nothing(frames, tmp_path):
@@ -93,9 +83,7 @@ def test_a_torn_file_resumes_to_the_unbroken_result(frames, tmp_path, kept_lines
     run(resumed, str(frames), tmp_path / "out", batch_size=3)
     assert contents(tmp_path / "out") == whole
     # A partly done batch is computed whole, a done one not at all.
-    assert resumed.batches[0] == [
-        f"f{i}.png" for i in range(3 * (kept_lines // 3), min(7, 3 * (kept_lines // 3) + 3))
-    ]
+    assert resumed.batches[0] == [f"f{i}.png" for i in range(3 * (kept_lines // 3), min(7, 3 * (kept_lines // 3) + 3))]
 
 
 def test_killed_at_random_moments_it_ends_with_the_unbroken_result(tmp_path):
@@ -168,9 +156,7 @@ def test_unreadable_frames_become_records_and_can_be_mended_later(frames, tmp_pa
     (frames / "f3.png").write_text("not a picture")
     summary = run(FakeDescriber(), str(frames), tmp_path / "out", batch_size=2)
     assert summary.failures == 1
-    assert "f3.png" in next(
-        r.error for r in read_records(tmp_path / "out/annotations.jsonl") if isinstance(r, Failure)
-    )
+    assert "f3.png" in next(r.error for r in read_records(tmp_path / "out/annotations.jsonl") if isinstance(r, Failure))
     (frames / "f3.png").write_bytes(good)
     assert run(FakeDescriber(), str(frames), tmp_path / "out", batch_size=2).failures == 0
     assert sources(tmp_path / "out") == [f"f{i}.png" for i in range(7)]
@@ -232,10 +218,14 @@ def test_a_full_disk_stops_cleanly_and_the_run_goes_on_later(frames, tmp_path, m
 
 
 def test_a_full_disk_while_drawing_leaves_no_record_without_its_overlay(frames, tmp_path, monkeypatch):
-    def full(path, data):
-        raise OSError(errno.ENOSPC, "No space left on device")
+    original = Path.write_bytes
 
-    monkeypatch.setattr(annotate_module, "write_atomically", full)
+    def full(path, data):
+        if data.startswith(b"\xff\xd8"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return original(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OutputError, match="disk is full"):
         run(FakeDescriber(), str(frames), tmp_path / "out", batch_size=2)
     assert sources(tmp_path / "out") == []

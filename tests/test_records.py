@@ -18,17 +18,13 @@ MADE = Provenance("embedded", "embedded", "lora", "core", {"region": "ab12"}, {"
 
 def annotation(scene: Scene, time_s: float | None = None) -> Annotation:
     ref = FrameRef("case 1/ä#1.png", 4, time_s, scene.size_wh, "0f" * 32)
-    said = tuple(
-        Description(r.id, f"a {r.label}", ((2, 2 + len(r.label), r.id),), 0.5) for r in scene.regions
-    )
+    said = tuple(Description(r.id, f"a {r.label}", ((2, 2 + len(r.label), r.id),), 0.5) for r in scene.regions)
     return Annotation(ref, scene, (*said, Description(None, "“blood” seen", (), 1 / 3, ("blood",))), MADE)
 
 
 def example() -> Annotation:
     scene = scene_of(("grasper", disc((40, 40), (20, 10))), ("liver", disc((90, 80), (40, 30))))
-    scene = replace(
-        scene, relations=(Relation(1, "touches", 2),), activities=(Activity("phase", "dissection", 0.81),)
-    )
+    scene = replace(scene, relations=(Relation(1, "touches", 2),), activities=(Activity("phase", "dissection", 0.81),))
     return annotation(scene, 1.25)
 
 
