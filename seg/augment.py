@@ -93,7 +93,7 @@ def augment(
     how: Augmentation,
     to_hw: tuple[int, int],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """One random view of a frame: (H, W, 3) uint8, (H, W) uint8 codes, (H, W) float32 or None -> the same at `to_hw`."""
+    """One random view of a frame: (H, W, 3) uint8, (H, W) uint8 codes, (H, W) float32 -> the same at `to_hw`."""
     matrix = random_affine(rng, how, image.shape[:2], to_hw)
     view = degrade(jitter_colour(warp(image, matrix, to_hw, smooth=True), rng, how), rng, how)
     far = None if depth is None else warp(depth, matrix, to_hw, smooth=False)

@@ -68,7 +68,7 @@ def test_bad_sources_are_refused(tmp_path: Path, source: Source) -> None:
     with pytest.raises(InputError, match="labels has shape"):
         write_shard(tmp_path, 0, images, np.zeros((3, 8, 8)), activity=np.zeros(2), annotated=np.ones((2, C)))
     (source.dataset.folder / "shard-00001" / "labels.npy").unlink()
-    with pytest.raises(InputError, match="labels.npy missing"):
+    with pytest.raises(InputError, match=r"labels\.npy missing"):
         CachedDataset(source.dataset.folder)
     with pytest.raises(InputError, match="weight"):
         Source(source.dataset, 0)
@@ -124,14 +124,14 @@ def test_loss_falls_and_scores_rise(tmp_path: Path, source: Source) -> None:
     assert evaluate_scene(again, source.dataset, HW)["miou"] == pytest.approx(scores["miou"], abs=1e-4)
 
 
-class Killed(Exception):
+class KilledError(Exception):
     pass
 
 
 def kill_after(step: int):  # type: ignore[no-untyped-def]
     def stop(news: Progress) -> None:
         if news.step == step:
-            raise Killed
+            raise KilledError
 
     return stop
 
@@ -145,7 +145,7 @@ def test_resumed_equals_unbroken(tmp_path: Path, source: Source, stage: str) -> 
     plan = settings(stage=stage, phase1_share=0.5, balance="uncertainty", checkpoint_minutes=0)
     whole = train_scene(cfg, [source], tmp_path / "whole", plan, init=start)
     for step in (2, 4):
-        with pytest.raises(Killed):
+        with pytest.raises(KilledError):
             train_scene(cfg, [source], tmp_path / "broken", plan, init=start, progress=kill_after(step))
     resumed = train_scene(cfg, [source], tmp_path / "broken", plan, init=start)
     expected = whole.state_dict()
