@@ -8,7 +8,7 @@ import numpy as np
 from describer.seg.synth import tips
 from describer.seg.synth.arrays import Rng
 from describer.seg.synth.instruments import Layer, Shaft, draw_shaft
-from describer.seg.synth.noise import fbm, smoothstep
+from describer.seg.synth.noise import fbm, folds, smoothstep
 from describer.seg.synth.shading import Canvas
 from describer.seg.synth.shapes import FLAT, Grid, Swell, ellipse, tube
 from describer.seg.synth.stage import Draft, Stage
@@ -76,14 +76,14 @@ def wall(stage: Stage) -> None:
     """Look at the wall: gently folded mucosa that fills the frame."""
     rng = stage.rng
     h, w = stage.size_hw
-    folds = rng.uniform(0.03, 0.08) * fbm(rng, (h, w), 2.0, 4, 0.4)
+    relief = rng.uniform(0.03, 0.08) * folds(rng, (h, w), 2.5, 4, 0.4)
     for _ in range(int(rng.integers(0, 4))):
         angle, offset = rng.uniform(0, np.pi), rng.uniform(-0.4, 0.4)
         xs = np.linspace(-0.5, 0.5, w, dtype=np.float32)[None, :]
         ys = np.linspace(-0.4, 0.4, h, dtype=np.float32)[:, None]
-        across = np.cos(angle) * xs + np.sin(angle) * ys - offset + 0.05 * fbm(rng, (h, w), 2, 2)
-        folds += rng.uniform(0.05, 0.16) * np.exp(-((across / rng.uniform(0.04, 0.1)) ** 2))
-    stage.lay("mucosa", np.ones((h, w), np.float32), FLAT, extra=folds.astype(np.float32))
+        across = np.cos(angle) * xs + np.sin(angle) * ys - offset + 0.05 * folds(rng, (h, w), 2.5, 2)
+        relief += rng.uniform(0.05, 0.16) * np.exp(-((across / rng.uniform(0.04, 0.1)) ** 2))
+    stage.lay("mucosa", np.ones((h, w), np.float32), FLAT, extra=relief.astype(np.float32))
 
 
 def polyp(stage: Stage, small: bool, reachable: bool) -> tuple[int, tuple[float, float], float] | None:
@@ -91,7 +91,7 @@ def polyp(stage: Stage, small: bool, reachable: bool) -> tuple[int, tuple[float,
     rng = stage.rng
     h, w = stage.size_hw
     grid = Grid.make((h, w))
-    size = 0.5 * float(np.exp(rng.uniform(np.log(0.08), np.log(0.62))))
+    size = 0.5 * float(np.exp(rng.uniform(np.log(0.1), np.log(0.7))))
     if small:
         size *= 0.5
     if reachable:
@@ -103,12 +103,7 @@ def polyp(stage: Stage, small: bool, reachable: bool) -> tuple[int, tuple[float,
     angle = rng.uniform(0, np.pi)
     radii = (size * rng.uniform(1.0, 1.35), size * rng.uniform(0.75, 1.0))
     distance = ellipse(rng, grid, at, radii, angle, waviness=rng.uniform(0.04, 0.2))
-    rise = (
-        size
-        * {"dome": rng.uniform(0.6, 1.1), "stalk": rng.uniform(0.7, 1.0), "flat": rng.uniform(0.22, 0.42)}[
-            kind
-        ]
-    )
+    rise = size * {"dome": rng.uniform(0.6, 1.1), "stalk": rng.uniform(0.7, 1.0), "flat": rng.uniform(0.22, 0.42)}[kind]
     lift = 0.0
     if kind == "stalk":
         foot_angle = rng.uniform(0.3, 2.8)
@@ -116,10 +111,11 @@ def polyp(stage: Stage, small: bool, reachable: bool) -> tuple[int, tuple[float,
         stem, _ = tube(grid, np.array([at, foot]), np.array([0.42, 0.5]) * size)
         distance = np.maximum(distance, stem)
         lift = 0.02
-    if rng.random() < 0.3:
-        lump = (at[0] + size * rng.uniform(-0.8, 0.8), at[1] + size * rng.uniform(-0.8, 0.8))
-        extra = ellipse(rng, grid, lump, (size * 0.6, size * 0.5), waviness=0.15)
-        distance = np.maximum(distance, extra)
+    for _ in range(int(rng.choice((0, 1, 2, 4), p=(0.5, 0.2, 0.15, 0.15)))):
+        around, reach = rng.uniform(0, 2 * np.pi), rng.uniform(0.6, 1.0) * size
+        lump = (at[0] + reach * np.cos(around), at[1] + reach * np.sin(around))
+        bulge = ellipse(rng, grid, lump, (size * rng.uniform(0.4, 0.7), size * 0.5), waviness=0.15)
+        distance = np.maximum(distance, bulge)
     full = grid.full(distance)
     base = cv2.GaussianBlur(cv2.resize(stage.canvas.height, (w // 4, h // 4)), (0, 0), max(1.0, size * w / 8))
     base = cv2.resize(base, (w, h))
@@ -141,9 +137,7 @@ def _debris(stage: Stage) -> None:
         stage.stain(at, rng.uniform(0.1, 0.3), (196, 160, 50), amount, gloss=0.6, ramp=ramp)
     if rng.random() < 0.15:
         at = (rng.uniform(0.2, 0.8) * w, rng.uniform(0.2, 0.8) * h)
-        stage.stain(
-            at, rng.uniform(0.03, 0.12), (140, 16, 16), rng.uniform(0.6, 0.95), kind="blood", gloss=0.6
-        )
+        stage.stain(at, rng.uniform(0.03, 0.12), (140, 16, 16), rng.uniform(0.6, 0.95), kind="blood", gloss=0.6)
     if rng.random() < 0.12:
         at = (rng.uniform(0.2, 0.8) * w, rng.uniform(0.3, 0.8) * h)
         stage.pool(at, (rng.uniform(0.06, 0.16), rng.uniform(0.05, 0.1)), rng.uniform(-1, 1))
@@ -165,15 +159,11 @@ def snare(stage: Stage, target: int, at_px: tuple[float, float], radius: float) 
     normal = np.array([-direction[1], direction[0]])
     points = centre + along[:, None] * direction + lateral[:, None] * normal
     layer = Layer.blank((h, w))
-    depth = max(
-        float(stage.depth[int(np.clip(at_px[1], 0, h - 1)), int(np.clip(at_px[0], 0, w - 1))]) - 0.04, 0.15
-    )
+    depth = max(float(stage.depth[int(np.clip(at_px[1], 0, h - 1)), int(np.clip(at_px[0], 0, w - 1))]) - 0.04, 0.15)
     mask = np.zeros((h, w), np.uint8)
     px = np.round(points * w * 16).astype(np.int32)
     cv2.polylines(mask, [px], True, 255, max(2, round(w * rng.uniform(0.012, 0.018))), cv2.LINE_AA, 4)
-    colour = tips.bevelled(
-        rng, mask, tips.STEEL if rng.random() < 0.7 else tips.GOLD, 1.2, max(1.5, w * 0.006)
-    )
+    colour = tips.bevelled(rng, mask, tips.STEEL if rng.random() < 0.7 else tips.GOLD, 1.2, max(1.5, w * 0.006))
     box = (slice(0, h), slice(0, w))
     end = points[0] * w
     sheath = (tips.IVORY, tips.BLUE, (224, 178, 190), (206, 190, 120), (120, 160, 190))[int(rng.integers(5))]

@@ -61,9 +61,7 @@ def grade(rng: Rng, image: Array, inside: Array) -> Array:
     level = float(np.clip(sample, 0, 1).mean()) if sample.size else 0.2
     target = rng.uniform(0.13, 0.3)
     exposure = target / max(level, 1e-3) * (rng.uniform(1.3, 1.9) if rng.random() < 0.06 else 1.0)
-    cast = np.exp(rng.normal((0.05, 0.0, -0.07), (0.07, 0.03, 0.08))).astype(np.float32) * np.float32(
-        exposure
-    )
+    cast = np.exp(rng.normal((0.06, -0.02, -0.04), (0.07, 0.03, 0.1))).astype(np.float32) * np.float32(exposure)
     if rng.random() < 0.06:
         cast *= np.array([rng.uniform(0.8, 1.0), 1.0, rng.uniform(1.05, 1.3)], np.float32)
     image = image * cast[:, None, None]
@@ -134,9 +132,7 @@ def overlay_text(rng: Rng, image: Array, inside: Array) -> Array:
     x, y = int(8 * scale), int(h * rng.uniform(0.06, 0.3))
     for _ in range(int(rng.integers(2, 6))):
         text = "".join(rng.choice(list("0123456789:/.SexAgeN"), int(rng.integers(4, 12))))
-        cv2.putText(
-            image, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.32 * scale, (210, 210, 210), 1, cv2.LINE_AA
-        )
+        cv2.putText(image, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.32 * scale, (210, 210, 210), 1, cv2.LINE_AA)
         y += int(14 * scale)
     inside = inside.copy()
     if rng.random() < 0.45:
@@ -145,9 +141,7 @@ def overlay_text(rng: Rng, image: Array, inside: Array) -> Array:
         if rng.random() < 0.5:
             image[h - bh + 4 : h - 6, 6 : bw - 6] = (6, 26, 18)
             t = np.linspace(0, 1, 12)
-            pts = np.stack([bw * (0.5 + 0.3 * np.sin(6 * t)), h - bh + bh * (0.15 + 0.7 * t)], 1).astype(
-                np.int32
-            )
+            pts = np.stack([bw * (0.5 + 0.3 * np.sin(6 * t)), h - bh + bh * (0.15 + 0.7 * t)], 1).astype(np.int32)
             cv2.polylines(image, [pts], False, (40, 190, 60), 2, cv2.LINE_AA)
         inside[h - bh :, :bw] = False
     return inside

@@ -27,9 +27,7 @@ def build(rng: Rng, size_hw: tuple[int, int], activity: str) -> Stage:
     site, action = maker(stage, lesion)
     if rng.random() < 0.3:
         at = (site[0] + rng.normal(0, 0.08) * size_hw[1], site[1] + rng.normal(0, 0.08) * size_hw[1])
-        stage.stain(
-            at, rng.uniform(0.03, 0.1), (140, 14, 14), rng.uniform(0.6, 0.95), kind="blood", gloss=0.6
-        )
+        stage.stain(at, rng.uniform(0.03, 0.1), (140, 14, 14), rng.uniform(0.6, 0.95), kind="blood", gloss=0.6)
     if rng.random() < 0.15:
         at = (rng.uniform(0.2, 0.8) * size_hw[1], rng.uniform(0.4, 0.8) * size_hw[0])
         stage.pool(at, (rng.uniform(0.05, 0.16), rng.uniform(0.04, 0.09)), rng.uniform(-1, 1))
@@ -62,9 +60,7 @@ def _ring_field(stage: Stage, lesion: tuple[float, float, float, float]) -> tupl
     return (np.sqrt(u * u + v * v) - 1.0) * min(lesion[2:]) + ragged, np.arctan2(v, u)
 
 
-def _px(
-    stage: Stage, lesion: tuple[float, float, float, float], angle: float, grow: float
-) -> tuple[float, float]:
+def _px(stage: Stage, lesion: tuple[float, float, float, float], angle: float, grow: float) -> tuple[float, float]:
     """A pixel on the lesion's outline, grown by `grow` frame widths."""
     h, w = stage.size_hw
     x = lesion[0] + (lesion[2] + grow) * np.cos(angle)
@@ -81,9 +77,7 @@ def _redden(stage: Stage, lesion: tuple[float, float, float, float]) -> None:
     stage.canvas.height += inside * stage.rng.uniform(0.0, 0.05)
 
 
-def dots(
-    stage: Stage, lesion: tuple[float, float, float, float], first: float, span: float, grow: float
-) -> None:
+def dots(stage: Stage, lesion: tuple[float, float, float, float], first: float, span: float, grow: float) -> None:
     """Coagulation marks along the outline from angle `first` over `span`."""
     rng, canvas = stage.rng, stage.canvas
     h, w = stage.size_hw
@@ -139,9 +133,7 @@ def _incision(stage: Stage, lesion: tuple[float, float, float, float]) -> tuple[
     rim = smoothstep(-0.02, 0.0, groove)
     stage.canvas.tint(rim * 0.5, linear((214, 176, 150)))
     stage.canvas.height += rim * 0.018
-    stage.lay(
-        "submucosa", groove.astype(np.float32), Swell(-0.035, 0.012, half), extra=0.8 * stage.canvas.height
-    )
+    stage.lay("submucosa", groove.astype(np.float32), Swell(-0.035, 0.012, half), extra=0.8 * stage.canvas.height)
     dots(stage, lesion, first - 0.3, rng.uniform(4.0, 6.0), -0.025)
     at = _px(stage, lesion, first + span, middle)
     if rng.random() < 0.5:
@@ -169,7 +161,9 @@ def _dissection(stage: Stage, lesion: tuple[float, float, float, float]) -> tupl
     if rng.random() < 0.6:
         dots(stage, (lesion[0] * 0.5, 0.0, width + 0.06, 0.26), 0.3, 2.4, 0.02)
     stage.lay("submucosa", bed.astype(np.float32), Swell(-0.05, 0.03, 0.15))
-    flap = np.minimum(upper - ys, width + 0.08 - np.abs(xs) + wave)
+    # The sides curve in towards the free edge, as a lifted fold does, rather than end in corners.
+    taper = 0.6 * np.maximum(0.12 - (upper - ys), 0.0)
+    flap = np.minimum(upper - ys, width + 0.08 - taper - np.abs(xs) + wave)
     if rng.random() < 0.6:
         flap = np.minimum(flap, ys - upper + rng.uniform(0.2, 0.4))
     curl = 0.05 * np.exp(-(((upper - ys) / 0.05) ** 2))
@@ -187,9 +181,7 @@ def knife(stage: Stage, at_px: tuple[float, float], action: str) -> None:
     """A plastic sheath from a lower corner with a short metal tip."""
     rng = stage.rng
     h, w = stage.size_hw
-    corner = np.array(
-        [w * rng.choice((rng.uniform(0.55, 1.05), rng.uniform(-0.05, 0.45))), h * rng.uniform(1.0, 1.15)]
-    )
+    corner = np.array([w * rng.choice((rng.uniform(0.55, 1.05), rng.uniform(-0.05, 0.45))), h * rng.uniform(1.0, 1.15)])
     away = np.array(at_px) - corner
     angle = float(np.arctan2(away[1], away[0]))
     width = rng.uniform(0.03, 0.055) * w
@@ -209,9 +201,7 @@ def knife(stage: Stage, at_px: tuple[float, float], action: str) -> None:
         sprite.add(rng, sprite.coverage(ball), tips.IVORY, 0.8, 0.2)
     reach = length * width
     end = (at_px[0] - reach * np.cos(angle), at_px[1] - reach * np.sin(angle))
-    sheath = (tips.IVORY, (196, 200, 204), (150, 180, 214), (214, 206, 170), (90, 130, 190))[
-        int(rng.integers(5))
-    ]
+    sheath = (tips.IVORY, (196, 200, 204), (150, 180, 214), (214, 206, 170), (90, 130, 190))[int(rng.integers(5))]
     draw_shaft(rng, layer, Shaft(end, angle, width, rng.uniform(0.8, 2.4), sheath, 0.6, depth), collar=False)
     if rng.random() < 0.4:
         ring = np.array([[-0.5, -0.5], [-0.12, -0.5], [-0.12, 0.5], [-0.5, 0.5]])

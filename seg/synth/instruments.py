@@ -142,10 +142,7 @@ def stamp(layer: Layer, sprite: tips.Sprite, at_xy: tuple[float, float], angle: 
     sh, sw = sprite.alpha.shape
     cos, sin = np.cos(angle), np.sin(angle)
     corners = np.array([[0, 0], [sw, 0], [sw, sh], [0, sh]], np.float32) - sprite.origin_px
-    placed = (
-        np.stack([cos * corners[:, 0] - sin * corners[:, 1], sin * corners[:, 0] + cos * corners[:, 1]], 1)
-        + at_xy
-    )
+    placed = np.stack([cos * corners[:, 0] - sin * corners[:, 1], sin * corners[:, 0] + cos * corners[:, 1]], 1) + at_xy
     x0, y0 = np.maximum(np.floor(placed.min(0)).astype(int), 0)
     x1, y1 = np.minimum(np.ceil(placed.max(0)).astype(int), (w, h))
     if x1 - x0 < 2 or y1 - y0 < 2:
@@ -199,8 +196,6 @@ def _wrist(rng: Rng, width: float) -> tips.Sprite:
     fork = np.array([[-0.2, -0.5], [0.9, -0.4], [0.9, 0.4], [-0.2, 0.5]])
     sprite.add(rng, sprite.coverage(fork), metal)
     sprite.darken(sprite.line(np.array([[0.1, 0.12], [0.9, 0.12]]), 0.08), 0.7)
-    sprite.add(
-        rng, sprite.coverage(np.stack([0.85 + 0.42 * np.cos(t), 0.42 * np.sin(t)], 1)), metal, 1.2, 0.1
-    )
+    sprite.add(rng, sprite.coverage(np.stack([0.85 + 0.42 * np.cos(t), 0.42 * np.sin(t)], 1)), metal, 1.2, 0.1)
     sprite.darken(sprite.coverage(np.stack([0.85 + 0.2 * np.cos(t), 0.2 * np.sin(t)], 1)), 0.6)
     return sprite

@@ -70,10 +70,7 @@ def build(rng: Rng, size_hw: tuple[int, int], activity: str) -> Stage:
     if activity != "retraction":
         for _ in range(int(rng.choice((0, 1, 2), p=(0.5, 0.38, 0.12)))):
             found = stage.tissue_point(ANY, 0.36)
-            if (
-                found is not None
-                and np.hypot(found[0][0] - site[0], found[0][1] - site[1]) > 0.16 * size_hw[1]
-            ):
+            if found is not None and np.hypot(found[0][0] - site[0], found[0][1] - site[1]) > 0.16 * size_hw[1]:
                 _place(stage, "grasper", found[0], "grasp", headings, closed=rng.random() < 0.7)
         _place(stage, event.instrument, site, event.action, headings)
     elif rng.random() < 0.4:
@@ -252,7 +249,7 @@ def _place(
     h, w = stage.size_hw
     angle = _heading(rng, headings, at_px, stage.size_hw)
     headings.append(angle)
-    width = (rng.uniform(0.045, 0.1) if rng.random() < 0.75 else rng.uniform(0.1, 0.16)) * w
+    width = (rng.uniform(0.05, 0.105) if rng.random() < 0.7 else rng.uniform(0.105, 0.17)) * w
     opening = _opening(rng, kind, closed)
     x, y = int(np.clip(at_px[0], 0, w - 1)), int(np.clip(at_px[1], 0, h - 1))
     depth = max(float(stage.depth[y, x]) - 0.02, 0.15)
@@ -264,9 +261,7 @@ def _place(
         cover = "blood" if rng.random() < 0.7 else "char"
         soil = (cover, stage.soil(layer, cover, rng.uniform(0.15, 0.5)))
     state = None if kind not in JAWED else ("open" if opening > 0.13 else "closed")
-    draft = Draft(
-        kind, target, action if target is not None else None, at_px, state, bool(rng.random() < 0.08)
-    )
+    draft = Draft(kind, target, action if target is not None else None, at_px, state, bool(rng.random() < 0.08))
     stage.put(layer, draft)
     if soil is not None:
         np.maximum(stage.canvas.cover[soil[0]], soil[1], out=stage.canvas.cover[soil[0]])
@@ -288,9 +283,7 @@ def _enter_at_edge(stage: Stage) -> None:
     centre = np.array([w / 2, h / 2]) + rng.uniform(-0.2, 0.2, 2) * np.array([w, h])
     direction = np.array([np.cos(angle), np.sin(angle)])
     steps = [
-        ((0 if d > 0 else size) - c) / d
-        for c, d, size in zip(centre, direction, (w, h), strict=True)
-        if abs(d) > 0.05
+        ((0 if d > 0 else size) - c) / d for c, d, size in zip(centre, direction, (w, h), strict=True) if abs(d) > 0.05
     ]
     border = centre + direction * max(s for s in steps if s <= 0)
     tip = border + direction * reach

@@ -43,9 +43,9 @@ def _slab(rng: Rng, grid: Grid, name: str, facing: float, inset: float, *, lift:
 
 
 def _blob(rng: Rng, grid: Grid, name: str, at: tuple[float, float], size: float, *, lift: float) -> Organ:
-    radii = (size * rng.uniform(0.9, 1.5), size * rng.uniform(0.6, 0.95))
-    distance = ellipse(rng, grid, at, radii, rng.uniform(0, np.pi), waviness=rng.uniform(0.12, 0.4))
-    return Organ(name, distance, Swell(lift, size * rng.uniform(0.3, 0.6), min(radii)))
+    radii = (size * rng.uniform(1.1, 2.0), size * rng.uniform(0.6, 0.95))
+    distance = ellipse(rng, grid, at, radii, rng.uniform(0, np.pi), waviness=rng.uniform(0.2, 0.5))
+    return Organ(name, distance, Swell(lift, size * rng.uniform(0.25, 0.5), min(radii), soft=bool(rng.random() < 0.5)))
 
 
 def _loop(rng: Rng, grid: Grid, at: tuple[float, float], radius: float, lift: float) -> Organ:
@@ -59,9 +59,7 @@ def _loop(rng: Rng, grid: Grid, at: tuple[float, float], radius: float, lift: fl
     return Organ("bowel", distance, Swell(lift, radius * 0.9, radius), ripple.astype(np.float32))
 
 
-def _strand(
-    rng: Rng, grid: Grid, start: tuple[float, float], end: tuple[float, float], radius: float
-) -> Organ:
+def _strand(rng: Rng, grid: Grid, start: tuple[float, float], end: tuple[float, float], radius: float) -> Organ:
     """A duct or band of connective tissue between two points, flaring at its ends."""
     t = np.linspace(0, 1, 8)
     radii = radius * (1.0 + 0.8 * np.abs(2 * t - 1) ** 2.5)
@@ -75,9 +73,7 @@ def _biliary(rng: Rng, grid: Grid) -> list[Organ]:
     if rng.random() < 0.8:
         organs.append(_slab(rng, grid, "liver", UP, rng.uniform(-0.05, 0.2), lift=0.08))
     if rng.random() < 0.45:
-        organs.append(
-            _blob(rng, grid, "liver", (rng.uniform(-0.5, -0.2), rng.uniform(0.0, 0.35)), 0.26, lift=0.12)
-        )
+        organs.append(_blob(rng, grid, "liver", (rng.uniform(-0.5, -0.2), rng.uniform(0.0, 0.35)), 0.26, lift=0.12))
     if rng.random() < 0.55:
         organs.append(_slab(rng, grid, "connective tissue", DOWN, rng.uniform(0.0, 0.15), lift=0.06))
     at = (rng.uniform(-0.15, 0.2), rng.uniform(-0.18, 0.08))
@@ -87,9 +83,7 @@ def _biliary(rng: Rng, grid: Grid) -> list[Organ]:
     if rng.random() < 0.7:
         organs.append(_slab(rng, grid, "fat", DOWN, rng.uniform(0.06, 0.28), lift=0.09))
     if rng.random() < 0.35:
-        organs.append(
-            _loop(rng, grid, (rng.uniform(0.0, 0.35), rng.uniform(0.15, 0.35)), rng.uniform(0.09, 0.16), 0.1)
-        )
+        organs.append(_loop(rng, grid, (rng.uniform(0.0, 0.35), rng.uniform(0.15, 0.35)), rng.uniform(0.09, 0.16), 0.1))
     if rng.random() < 0.92:
         size = rng.uniform(0.12, 0.22)
         radii = (size * rng.uniform(1.1, 1.7), size * rng.uniform(0.7, 0.95))
@@ -104,15 +98,13 @@ def _intestinal(rng: Rng, grid: Grid) -> list[Organ]:
     if rng.random() < 0.5:
         organs.append(_slab(rng, grid, "connective tissue", DOWN, rng.uniform(-0.15, 0.1), lift=0.04))
     if rng.random() < 0.6:
-        organs.append(
-            _slab(rng, grid, "fat", rng.choice((DOWN, LEFT, RIGHT)), rng.uniform(0.0, 0.2), lift=0.06)
-        )
+        organs.append(_slab(rng, grid, "fat", rng.choice((DOWN, LEFT, RIGHT)), rng.uniform(0.0, 0.2), lift=0.06))
     for _ in range(int(rng.integers(1, 4))):
         at = (rng.uniform(-0.3, 0.3), rng.uniform(-0.12, 0.35))
         organs.append(_loop(rng, grid, at, rng.uniform(0.08, 0.17), rng.uniform(0.06, 0.14)))
     for _ in range(int(rng.integers(0, 3))):
         at = (rng.uniform(-0.4, 0.4), rng.uniform(-0.1, 0.4))
-        organs.append(_blob(rng, grid, "fat", at, rng.uniform(0.09, 0.18), lift=0.12))
+        organs.append(_blob(rng, grid, "fat", at, rng.uniform(0.12, 0.24), lift=rng.uniform(0.02, 0.12)))
     if rng.random() < 0.2:
         organs.append(_slab(rng, grid, "liver", UP, rng.uniform(0.15, 0.28), lift=0.12))
     return organs
@@ -124,9 +116,7 @@ def _close_up(rng: Rng, grid: Grid) -> list[Organ]:
     names = ("fat", "liver", "gallbladder", "bowel", "abdominal wall", "connective tissue")
     for facing in rng.permutation((UP, DOWN, LEFT, RIGHT))[: int(rng.integers(1, 4))]:
         name = names[int(rng.integers(len(names)))]
-        organs.append(
-            _slab(rng, grid, name, float(facing), rng.uniform(0.12, 0.3), lift=rng.uniform(0.04, 0.12))
-        )
+        organs.append(_slab(rng, grid, name, float(facing), rng.uniform(0.12, 0.3), lift=rng.uniform(0.04, 0.12)))
     if rng.random() < 0.5:
         left, right = (-0.65, rng.uniform(-0.25, 0.25)), (0.65, rng.uniform(-0.25, 0.25))
         organs.append(_strand(rng, grid, left, right, rng.uniform(0.03, 0.07)))

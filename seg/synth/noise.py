@@ -28,6 +28,19 @@ def fbm(rng: Rng, size_hw: tuple[int, int], cells: float, octaves: int = 3, gain
     return cv2.resize(field, (w, h), interpolation=smooth)
 
 
+def folds(rng: Rng, size_hw: tuple[int, int], cells: float, octaves: int = 3, gain: float = 0.5) -> Array:
+    """As `fbm`, but turned at random, so that strong relief does not follow the frame's axes. Shape size_hw."""
+    h, w = size_hw
+    side = int(np.hypot(h, w) / 2) + 2
+    field = fbm(rng, (side, side), cells * 2 * side / w, octaves, gain)
+    angle = rng.uniform(0, 2 * np.pi)
+    cos, sin = np.cos(angle) / 2, np.sin(angle) / 2
+    turn = np.array([[cos, sin], [-sin, cos]])
+    matrix = np.column_stack([turn, side / 2 - turn @ np.array([w / 2, h / 2])])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(field, matrix, (w, h), flags=flags, borderMode=cv2.BORDER_REFLECT)
+
+
 def fibres(rng: Rng, size_hw: tuple[int, int], cells: float, stretch: float, angle: float) -> Array:
     """Noise drawn out by `stretch` along `angle` (radians): fibres, strands, membranes. Shape size_hw."""
     h, w = size_hw

@@ -77,9 +77,7 @@ def _finish(rng: Rng, stage: Stage, procedure: str, activity: str) -> SynthFrame
     return SynthFrame(picture, labels, instances, depth, procedure, activity, objects, view)
 
 
-def _objects(
-    stage: Stage, picture: Array, labels: Array, instances: Array, blurred: bool
-) -> tuple[SynthObject, ...]:
+def _objects(stage: Stage, picture: Array, labels: Array, instances: Array, blurred: bool) -> tuple[SynthObject, ...]:
     """Every instance still visible; specks are handed to the ignore label."""
     counts = np.bincount(instances.ravel(), minlength=stage.canvas.next_id)
     keep = np.flatnonzero(counts >= max(12, _SMALLEST * instances.size))
@@ -100,9 +98,7 @@ def _objects(
             continue
         draft = stage.drafts.get(instance)
         label = draft.label if draft is not None else CORE_NAMES[int(small_labels[where][0])]
-        look = _appearance(
-            small_picture[where], {n: f[where] for n, f in cover.items()}, label, draft, blurred
-        )
+        look = _appearance(small_picture[where], {n: f[where] for n, f in cover.items()}, label, draft, blurred)
         if draft is None:
             found.append(SynthObject(instance, label, look))
             continue
@@ -121,9 +117,7 @@ def _visible_tip(stage: Stage, draft: Draft) -> tuple[float, float] | None:
     return (float(x), float(y)) if 0 <= x < w and 0 <= y < h else None
 
 
-def _appearance(
-    pixels: Array, cover: dict[str, Array], label: str, draft: Draft | None, blurred: bool
-) -> Appearance:
+def _appearance(pixels: Array, cover: dict[str, Array], label: str, draft: Draft | None, blurred: bool) -> Appearance:
     """What the final pixels (N, 3) and the effect layers over them show."""
     name: Literal["none", "blood", "smoke", "char"] = "none"
     if label != "blood" and float((cover["blood"] > 0.45).mean()) > 0.15:

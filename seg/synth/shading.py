@@ -58,9 +58,7 @@ class Canvas:
         self.next_id += 1
         return self.next_id - 1
 
-    def paint(
-        self, mask: Array, box: tuple[slice, slice], label: int, height: Array, material: Material
-    ) -> int:
+    def paint(self, mask: Array, box: tuple[slice, slice], label: int, height: Array, material: Material) -> int:
         """Put a tissue over what is there inside `box` (row and column slices); returns its instance id."""
         instance = self.new_id()
         self.repaint(mask, box, height, material)

@@ -21,9 +21,7 @@ class Grid:
     ys: Array
 
     @classmethod
-    def make(
-        cls, full_hw: tuple[int, int], turn: float = 0.0, mirror: bool = False, zoom: float = 1.0
-    ) -> Grid:
+    def make(cls, full_hw: tuple[int, int], turn: float = 0.0, mirror: bool = False, zoom: float = 1.0) -> Grid:
         """The grid of a frame; `turn` in radians, `zoom` > 1 brings the layout closer."""
         h, w = full_hw
         small = (max(16, h // 4), max(16, w // 4))
@@ -42,9 +40,7 @@ class Grid:
         return cv2.resize(field, (w, h), interpolation=cv2.INTER_CUBIC)
 
 
-def half_plane(
-    rng: Rng, grid: Grid, point: tuple[float, float], facing: float, waviness: float = 0.06
-) -> Array:
+def half_plane(rng: Rng, grid: Grid, point: tuple[float, float], facing: float, waviness: float = 0.06) -> Array:
     """Everything on the far side of a wavy line through `point`; `facing` is the inward normal's angle."""
     wave = fbm(rng, grid.size_hw, rng.uniform(2.0, 4.0), 3, 0.4) * waviness
     nx, ny = np.cos(facing), np.sin(facing)
@@ -87,9 +83,7 @@ def tube(grid: Grid, points: Array, radii: Array) -> tuple[Array, Array]:
     return best, along
 
 
-def curve(
-    rng: Rng, start: tuple[float, float], end: tuple[float, float], bend: float, count: int = 8
-) -> Array:
+def curve(rng: Rng, start: tuple[float, float], end: tuple[float, float], bend: float, count: int = 8) -> Array:
     """A smooth wandering line between two points, shape (count, 2)."""
     t = np.linspace(0.0, 1.0, count)
     line = np.outer(1 - t, start) + np.outer(t, end)

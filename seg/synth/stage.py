@@ -86,9 +86,7 @@ class Stage:
             height += extra[box]
         material = MATERIALS[name](self.rng, local.shape, self.size_hw[1])
         if kinship:
-            bed = self.canvas.albedo[:, *box].mean(axis=(1, 2)) / np.maximum(
-                material.albedo.mean(axis=(1, 2)), 1e-3
-            )
+            bed = self.canvas.albedo[:, *box].mean(axis=(1, 2)) / np.maximum(material.albedo.mean(axis=(1, 2)), 1e-3)
             np.multiply(material.albedo, (bed**kinship)[:, None, None], out=material.albedo)
         return self.canvas.paint(mask[box], box, CORE_IDS[name], height.astype(np.float32), material)
 
@@ -194,9 +192,7 @@ class Stage:
         layer.colour += alpha * (colour[:, None, None] - layer.colour)
         return np.where(layer.alpha > 0.5, alpha, 0.0).astype(np.float32)
 
-    def tissue_point(
-        self, names: tuple[str, ...], spread: float = 0.27
-    ) -> tuple[tuple[float, float], int] | None:
+    def tissue_point(self, names: tuple[str, ...], spread: float = 0.27) -> tuple[tuple[float, float], int] | None:
         """A random pixel (x, y) of one of the tissues near the middle of the frame, with its instance id."""
         h, w = self.size_hw
         step = max(1, w // 80)

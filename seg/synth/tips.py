@@ -135,9 +135,7 @@ def grasper(rng: Rng, unit_px: float, opening: float) -> tuple[Sprite, float]:
     for side in (-1.0, 1.0):
         angle = side * max(opening, 0.045)
         hinge = (0.5, side * 0.14)
-        sprite.add(
-            rng, sprite.coverage(_turned(_jaw(length, width, width * 0.8, 0.05, side), angle, hinge)), metal
-        )
+        sprite.add(rng, sprite.coverage(_turned(_jaw(length, width, width * 0.8, 0.05, side), angle, hinge)), metal)
         if fenestrated:
             slot = _turned(np.array([[0.4 * length, 0.03 * side], [0.85 * length, 0.0]]), angle, hinge)
             sprite.darken(sprite.line(slot, width * 0.42), 0.85)
@@ -158,9 +156,7 @@ def bipolar_forceps(rng: Rng, unit_px: float, opening: float) -> tuple[Sprite, f
         hinge = (0.4, side * 0.2)
         whole = _turned(_jaw(length, width, width * 0.75, 0.1, side), side * (spread - 0.06), hinge)
         sprite.add(rng, sprite.coverage(whole), STEEL, 1.2)
-        sleeve = _turned(
-            _jaw(length * 0.62, width * 1.3, width * 1.2, 0.08, side), side * (spread - 0.05), hinge
-        )
+        sleeve = _turned(_jaw(length * 0.62, width * 1.3, width * 1.2, 0.08, side), side * (spread - 0.05), hinge)
         sprite.add(rng, sprite.coverage(sleeve), coat, 0.35)
     return sprite, 0.4 + length * 0.96
 
@@ -174,9 +170,7 @@ def hook(rng: Rng, unit_px: float, opening: float) -> tuple[Sprite, float]:
     sprite.add(rng, sprite.coverage(_box(-0.3, reach, 0.3, 0.24)), coat, 0.4)
     rod, leg, thick = rng.uniform(0.8, 1.2), rng.uniform(0.45, 0.7), rng.uniform(0.13, 0.19)
     side = rng.choice((-1.0, 1.0))
-    bend = np.array(
-        [[reach - 0.1, 0], [reach + rod * 0.8, 0], [reach + rod, 0.12 * side], [reach + rod, leg * side]]
-    )
+    bend = np.array([[reach - 0.1, 0], [reach + rod * 0.8, 0], [reach + rod, 0.12 * side], [reach + rod, leg * side]])
     sprite.add(rng, sprite.line(bend, thick), STEEL if rng.random() < 0.7 else (150, 128, 96), 1.3, 0.08)
     return sprite, reach + rod
 
@@ -193,14 +187,10 @@ def scissors(rng: Rng, unit_px: float, opening: float) -> tuple[Sprite, float]:
         inner = np.zeros_like(t)
         outer = side * width * (1 - t) ** 0.7
         sway = curl * t * t
-        blade = np.concatenate(
-            [np.stack([t * length, inner + sway], 1), np.stack([t * length, outer + sway], 1)[::-1]]
-        )
+        blade = np.concatenate([np.stack([t * length, inner + sway], 1), np.stack([t * length, outer + sway], 1)[::-1]])
         at = (0.5, -side * 0.1)
         sprite.add(rng, sprite.coverage(_turned(blade, side * half, at)), metal, 1.4, 0.1)
-        sprite.darken(
-            sprite.line(_turned(np.stack([t * length, inner + sway], 1), side * half, at), 0.05), 0.5
-        )
+        sprite.darken(sprite.line(_turned(np.stack([t * length, inner + sway], 1), side * half, at), 0.05), 0.5)
     sprite.add(rng, sprite.coverage(_disc((0.55, 0.0), 0.17)), TITANIUM, 1.3, 0.08)
     return sprite, 0.5 + length * 0.9
 
@@ -259,9 +249,7 @@ def needle_driver(rng: Rng, unit_px: float, opening: float) -> tuple[Sprite, flo
     length, width = rng.uniform(0.85, 1.15), rng.uniform(0.4, 0.48)
     for side in (-1.0, 1.0):
         at, angle = (0.6, side * 0.13), side * max(opening * 0.5, 0.03)
-        sprite.add(
-            rng, sprite.coverage(_turned(_jaw(length, width, width * 0.5, 0.0, side), angle, at)), metal
-        )
+        sprite.add(rng, sprite.coverage(_turned(_jaw(length, width, width * 0.5, 0.0, side), angle, at)), metal)
         insert = np.array([[0.25 * length, -side * 0.1], [0.95 * length, -side * 0.06]])
         sprite.add(rng, sprite.line(_turned(insert, angle, at), 0.12), GOLD, 1.0, 0.06)
     if rng.random() < 0.9:

@@ -12,17 +12,17 @@ from describer.seg.synth.noise import fbm, fibres, lobules, smoothstep, vessels
 
 # Base colours as seen on display (sRGB 0..255), several per tissue; read off recorded operations.
 PALETTES: dict[str, tuple[tuple[int, int, int], ...]] = {
-    "liver": ((150, 72, 62), (128, 55, 50), (165, 92, 78), (110, 48, 52), (140, 80, 72)),
+    "liver": ((146, 66, 58), (122, 48, 46), (156, 80, 70), (104, 40, 48), (128, 58, 60), (92, 34, 40)),
     "gallbladder": ((202, 178, 170), (208, 188, 150), (192, 184, 160), (186, 170, 174), (218, 174, 158)),
     "fat": ((226, 182, 92), (236, 204, 128), (212, 160, 78), (222, 176, 112), (240, 214, 160)),
-    "abdominal wall": ((196, 106, 104), (178, 92, 82), (206, 128, 116), (190, 112, 78), (160, 80, 88)),
+    "abdominal wall": ((196, 100, 104), (178, 84, 82), (206, 122, 118), (190, 112, 78), (160, 74, 92)),
     "bowel": ((224, 164, 150), (232, 180, 164), (214, 146, 140), (220, 176, 140), (206, 150, 150)),
     "connective tissue": (
-        (222, 176, 158),
-        (230, 190, 164),
-        (212, 156, 138),
-        (206, 164, 150),
-        (224, 176, 122),
+        (222, 168, 158),
+        (226, 180, 164),
+        (206, 140, 132),
+        (204, 154, 150),
+        (222, 170, 122),
     ),
     "mucosa": (
         (220, 124, 92),
@@ -230,9 +230,7 @@ def submucosa(rng: Rng, size_hw: tuple[int, int], frame_w: int) -> Material:
     base = pick_colour(rng, "submucosa")
     angle = rng.uniform(0, np.pi)
     web = fibres(rng, size_hw, _features(size_hw, frame_w, rng.uniform(24, 44)), rng.uniform(3, 8), angle)
-    cross = fibres(
-        rng, size_hw, _features(size_hw, frame_w, rng.uniform(16, 30)), rng.uniform(3, 6), angle + 1.2
-    )
+    cross = fibres(rng, size_hw, _features(size_hw, frame_w, rng.uniform(16, 30)), rng.uniform(3, 6), angle + 1.2)
     cloud = fbm(rng, size_hw, _features(size_hw, frame_w, 6), 3)
     red = _vessels(rng, size_hw, frame_w, rng.uniform(3, 14), rng.uniform(0.003, 0.006))
     parts = [
