@@ -1,7 +1,7 @@
 """Dense outputs to a Scene: the only file of seg/ that knows both the network's arrays and our values.
 
-Instruments and polyps are counted one by one (connected parts, split where several shafts enter the
-view); a tissue is one region however many instruments cross it. Parts smaller than the stated share of
+Instruments and polyps are counted one by one (connected parts; instruments also by the shafts that enter
+the view); a tissue is one region however many instruments cross it. Parts smaller than the stated share of
 the frame are debris and are dropped.
 """
 
@@ -15,13 +15,14 @@ import numpy as np
 
 from describer.geometry import make_region, raster, touching
 from describer.masks import components
+from describer.seg.shafts import split_shafts, view_rim
 from describer.taxonomy import Taxonomy
 from describer.types import Activity, Kind, Region, Relation, Scene
 
 # The working raster: masks are found here and enlarged to the frame, so cost does not follow the camera.
 WORK_PX = 448
 _DEBRIS = {"instrument": 0.0015, "pathology": 0.0015, "other": 0.0015, "anatomy": 0.006}
-_PIECE = 0.25  # a part of a merged region is kept when it is at least this share of the region's debris limit x 4
+_PIECE = 0.25  # a part of a merged region is kept when it is at least this share of the kind's debris limit
 _SECOND_LABEL = 0.30  # a component is two instruments when the second label holds this share of it
 _MAX_REGIONS = 14
 _NEARER = 1.15
@@ -52,28 +53,24 @@ def find_parts(
     tool_mask = np.isin(winner, tools)
     for mask in _instruments(tool_mask, winner, tools):
         index = max(tools, key=lambda i: float(probabilities[i][mask].sum()))
-        found.append(_part(mask, index, probabilities[tools].sum(axis=0), probabilities, disparity, class_names, kinds))
+        found.append(_part(mask, index, probabilities, disparity, class_names, kinds))
     for index, name in enumerate(class_names):
         if index == 0 or index in tools:
             continue
         for mask in _others(winner == index, kinds[name]):
-            found.append(_part(mask, index, None, probabilities, disparity, class_names, kinds))
+            found.append(_part(mask, index, probabilities, disparity, class_names, kinds))
     return found
 
 
 def _part(
     mask: np.ndarray,
     index: int,
-    group: np.ndarray | None,
     probabilities: np.ndarray,
     disparity: np.ndarray | None,
     class_names: Sequence[str],
     kinds: dict[str, Kind],
 ) -> Part:
-    # An instrument is as sure as "this is an instrument" times "of this type", over its pixels.
-    own = float(probabilities[index][mask].sum())
-    whole = float(group[mask].sum()) if group is not None else own
-    score = (whole / np.count_nonzero(mask)) * (own / max(whole, 1e-6))
+    score = float(probabilities[index][mask].mean(dtype=np.float64))
     near = None if disparity is None else float(np.median(disparity[mask]))
     name = class_names[index]
     return Part(mask, name, kinds[name], round(min(score, 1.0), 4), near)
@@ -81,47 +78,22 @@ def _part(
 
 def _instruments(mask: np.ndarray, winner: np.ndarray, tools: Sequence[int]) -> list[np.ndarray]:
     least = _DEBRIS["instrument"] * mask.size
+    rim = view_rim(winner == 0)
     parts: list[np.ndarray] = []
     for part in components(mask, int(least)):
-        for piece in _by_entry(part):
-            parts.extend(_by_label(piece, winner, tools, least))
+        for piece in split_shafts(part, rim, least):
+            parts.extend(_by_label(piece, winner, tools, rim))
     return parts
 
 
-def _by_entry(mask: np.ndarray) -> list[np.ndarray]:
-    """Split where two or more shafts come in from the frame's border: each pixel goes to the nearest entry."""
-    border = np.zeros_like(mask)
-    border[:2], border[-2:], border[:, :2], border[:, -2:] = True, True, True, True
-    entries = [e for e in components(mask & border, 6)]
-    if len(entries) < 2:
+def _by_label(mask: np.ndarray, winner: np.ndarray, tools: Sequence[int], rim: np.ndarray) -> list[np.ndarray]:
+    named = sorted((mask & (winner == i) for i in tools), key=np.count_nonzero, reverse=True)[:2]
+    least = max(_SECOND_LABEL * np.count_nonzero(mask), 2 * _DEBRIS["instrument"] * mask.size)
+    if len(named) < 2 or np.count_nonzero(named[1]) < least:
         return [mask]
-    markers = np.zeros(mask.shape, np.int32)
-    for number, entry in enumerate(entries, start=1):
-        markers[entry] = number
-    markers[~mask] = len(entries) + 1
-    flat = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3)
-    relief = cv2.cvtColor((255 - np.clip(flat * 8, 0, 255)).astype(np.uint8), cv2.COLOR_GRAY2BGR)
-    labels = cv2.watershed(relief, markers)
-    pieces = [(labels == number) & mask for number in range(1, len(entries) + 1)]
-    least = max(_DEBRIS["instrument"] * mask.size, 0.12 * np.count_nonzero(mask))
-    if min(np.count_nonzero(piece) for piece in pieces) < least:
-        return [mask]  # a corner cut twice by the border is one shaft, not two
-    return pieces
-
-
-def _by_label(mask: np.ndarray, winner: np.ndarray, tools: Sequence[int], least: float) -> list[np.ndarray]:
-    shares = {i: np.count_nonzero(mask & (winner == i)) for i in tools}
-    first, second = sorted(shares, key=lambda i: -shares[i])[:2]
-    if shares[second] < max(_SECOND_LABEL * np.count_nonzero(mask), 2 * least):
-        return [mask]
-    if not _reaches_border(mask & (winner == first)) or not _reaches_border(mask & (winner == second)):
+    if not all((label & rim).any() for label in named):
         return [mask]  # only a shaft of its own makes a second instrument; else the network is undecided
-    other = mask & (winner == second)
-    return [mask & ~other, other]
-
-
-def _reaches_border(mask: np.ndarray) -> bool:
-    return bool(mask[:2].any() or mask[-2:].any() or mask[:, :2].any() or mask[:, -2:].any())
+    return [mask & ~named[1], named[1]]
 
 
 def _others(mask: np.ndarray, kind: str) -> list[np.ndarray]:
