@@ -98,7 +98,7 @@ def polyp(stage: Stage, small: bool, reachable: bool) -> tuple[int, tuple[float,
         size = float(np.clip(size, 0.06, 0.18))
     size = max(size, 0.03)
     spread = 0.3 if not reachable else 0.18
-    at = (rng.uniform(-spread, spread), rng.uniform(-spread, spread) * 0.75)
+    at = _bed(stage, spread)
     kind = str(rng.choice(("dome", "stalk", "flat"), p=(0.55, 0.2, 0.25)))
     angle = rng.uniform(0, np.pi)
     radii = (size * rng.uniform(1.0, 1.35), size * rng.uniform(0.75, 1.0))
@@ -125,6 +125,17 @@ def polyp(stage: Stage, small: bool, reachable: bool) -> tuple[int, tuple[float,
     if instance is None:
         return None
     return instance, ((at[0] + 0.5) * w, at[1] * w + h / 2), size
+
+
+def _bed(stage: Stage, spread: float) -> tuple[float, float]:
+    """A place on the wall for a growth, in frame widths from the centre, not down in the dark of the lumen."""
+    rng, far = stage.rng, stage.canvas.far
+    h, w = stage.size_hw
+    for _ in range(6):
+        at = (rng.uniform(-spread, spread), rng.uniform(-spread, spread) * 0.75)
+        if far[int((at[1] + 0.5 * h / w) * w * 0.999), int((at[0] + 0.5) * w * 0.999)] < 0.72:
+            break
+    return at
 
 
 def _debris(stage: Stage) -> None:

@@ -86,8 +86,9 @@ class Stage:
             height += extra[box]
         material = MATERIALS[name](self.rng, local.shape, self.size_hw[1])
         if kinship:
-            bed = self.canvas.albedo[:, *box].mean(axis=(1, 2)) / np.maximum(material.albedo.mean(axis=(1, 2)), 1e-3)
-            np.multiply(material.albedo, (bed**kinship)[:, None, None], out=material.albedo)
+            own = np.maximum(material.albedo.mean(axis=(1, 2)), 1e-3)
+            ratio = np.clip(self.canvas.albedo[:, *box].mean(axis=(1, 2)) / own, 0.6, 1.6)
+            np.multiply(material.albedo, (ratio**kinship)[:, None, None], out=material.albedo)
         return self.canvas.paint(mask[box], box, CORE_IDS[name], height.astype(np.float32), material)
 
     def light(self) -> None:
