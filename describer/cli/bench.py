@@ -1,0 +1,40 @@
+"""`describer bench`: measurements of this machine with these models."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Measure speed and memory on this machine.")
+
+
+@app.callback()
+def bench() -> None:
+    """Measure speed and memory on this machine."""
+
+
+@app.command("speed")
+def speed(  # noqa: PLR0917
+    scene_model: Annotated[str, typer.Option(help="'embedded', or a folder.")] = "embedded",
+    vlm: Annotated[str, typer.Option(help="'embedded', 'echo', a local folder, or a hub id.")] = "embedded",
+    adapter: Annotated[str | None, typer.Option(help="LoRA adapter of --vlm.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    repeats: Annotated[int, typer.Option(min=1, help="Runs; the median is printed.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Seconds a 1280 x 1024 frame, 20 regions against one, and peak memory.
+
+    \b
+      describer bench speed
+      describer bench speed --vlm echo --repeats 3 --json
+    """
+    from describer.bench import speed as measure
+    from describer.pipeline import Describer
+
+    found = measure(Describer(scene_model, vlm, adapter, device), repeats)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        typer.echo("\n".join(f"{name:<24}{value}" for name, value in found.items()))
