@@ -74,15 +74,8 @@ def scene_card(scores: Mapping[str, Mapping[str, Any]], recipe: str, data: str, 
     )
 
 
-def language_card(
-    base: Mapping[str, Any],
-    tuned: Mapping[str, Any],
-    black: Mapping[str, Any],
-    recipe: str,
-    licence: str,
-) -> str:
-    """The language model's card: scores of the base, base + adapter, and base + adapter on black pictures."""
-    runs = {"base": base, "base + adapter": tuned, "base + adapter, black pictures": black}
+def language_card(runs: Mapping[str, Mapping[str, Any]], recipe: str, licence: str) -> str:
+    """The language model's card from the scores of several runs, by name, on the same frames."""
     rows = []
     for name, s in runs.items():
         looks = s["appearance"]
@@ -98,14 +91,11 @@ def language_card(
             *(looks[key].accuracy for key in sorted(looks)),
         ]
         rows.append(f"| {name} | " + " | ".join(_number(c) for c in cells) + " |")
-    looks_names = sorted(tuned["appearance"])
+    looks_names = sorted(next(iter(runs.values()))["appearance"])
     head = ["", "frames", "texts", "entity F1", "hallucination", "omission", "contradiction"]
     head += ["entity F1, true scene", "exact", *looks_names]
     return "\n".join(
         [
-            "---",
-            f"license: {licence.split(' ')[0].lower()}",
-            "---",
             "# describer embedded vision-language model",
             "",
             f"Sentences for regions and scenes, short answers to questions (describer {__version__}). {_USE}",

@@ -95,7 +95,7 @@ def parallel(function: Callable[[Any], Any], jobs: list[Any], workers: int) -> I
         return
     # One OpenCV thread each: more would fight over the cores that the other workers use.
     with multiprocessing.get_context("spawn").Pool(workers, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        yield from pool.imap(function, jobs, chunksize=8)
+        yield from pool.imap(function, jobs, chunksize=1)
 
 
 def write_dataset(

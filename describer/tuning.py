@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ import torch
 
 from describer.caches import HELD_OUT_SEED, real_caches, rendered_cache
 from describer.cards import language_card, scene_card
-from describer.errors import InputError, ModelError
+from describer.errors import InputError
+from describer.eval.truth import EntityScores
 from describer.instructions import corpus, write_samples
+from describer.pipeline import Describer
 from describer.prompts.build import PromptOptions
+from describer.scores import language_scores
 from describer.seg.config import SceneConfig
 from describer.seg.data import CachedDataset, Source
 from describer.seg.model import SceneModel
@@ -47,9 +51,9 @@ _REAL_SHARES = {
 }
 
 
-_RENDERED_DATA = "Scenes rendered by `describer synth` (seeds 0 to 8,999); no real frame."
+_RENDERED_DATA = "Scenes rendered by `describer synth` (seeds 0 to 15,999); no real frame."
 _REAL_DATA = (
-    "Rendered scenes (seeds 0 to 8,999; 70 % of every batch) and labelled real frames: Kvasir-SEG (788 of 1,000; "
+    "Rendered scenes (seeds 0 to 15,999; 70 % of every batch) and labelled real frames: Kvasir-SEG (788 of 1,000; "
     "research and education), GAE (121; Apache-2.0), CholecT50 operation VID74 (411 frames, activity from its "
     "triplets only; CC BY-NC-SA 4.0), CholecSeg8k poster crops (12; CC BY-NC-SA 4.0), CholecInstanceSeg (10; CC "
     "BY-NC-SA 4.0), Cholec80 video 01 tool masks (20; CC BY-NC-SA 4.0), Cataract-1K (15; CC BY 4.0), one SegCol "
@@ -83,7 +87,7 @@ def train_scene_preset(
     preset: str,
     out: str | Path,
     minutes: float = 45.0,
-    frames: int = 9000,
+    frames: int = 16_000,
     real: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Path:
@@ -194,7 +198,36 @@ def train_vlm_preset(
     save_adapter(tuned, adapter, "describer-embedded-vlm")
     _save_prompt(adapter)
     _readable(folder)
+    finish_vlm(folder, scene_model, f"describer train vlm --preset {preset} --minutes {minutes:g}")
     return folder
+
+
+def finish_vlm(folder: Path, scene_model: str, recipe: str, frames: int = 200) -> None:
+    """Score base, base + adapter and the black-picture control on held-out frames, and write the card."""
+    runs = vlm_scores(scene_model, str(folder / "vlm"), str(folder / "vlm-lora"), frames)
+    (folder / "vlm" / "scores.json").write_text(json.dumps(plain(runs), indent=1) + "\n")
+    licence = "same as the scene model's, whose backbone and predictions it was trained with"
+    (folder / "vlm" / "README.md").write_text(language_card(runs, recipe, licence))
+
+
+def vlm_scores(scene_model: str, vlm: str, adapter: str | None, frames: int) -> dict[str, dict[str, Any]]:
+    """Scores on the same held-out frames: base, base + adapter, base + adapter on black pictures."""
+    bare = Describer(scene_model, vlm, adapter="none", device="cpu")
+    tuned = Describer(scene_model, vlm, adapter=adapter, device="cpu")
+    return {
+        "base": language_scores(bare, frames),
+        "base + adapter": language_scores(tuned, frames),
+        "base + adapter, black pictures": language_scores(tuned, frames, black=True),
+    }
+
+
+def plain(value: Any) -> Any:
+    """Score objects as JSON values."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {**asdict(value), **({"f1": value.f1} if isinstance(value, EntityScores) else {})}
+    return value
 
 
 def _new_vlm(work: Path, scene_model: str, say: Progress) -> tuple[Any, Any]:
