@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -38,3 +39,31 @@ def speed(  # noqa: PLR0917
         typer.echo(json.dumps(found, indent=2))
     else:
         typer.echo("\n".join(f"{name:<24}{value}" for name, value in found.items()))
+
+
+@app.command("scores")
+def scores(  # noqa: PLR0917
+    scene_model: Annotated[str, typer.Option(help="'embedded', or a folder.")] = "embedded",
+    vlm: Annotated[str, typer.Option(help="'embedded', or a local folder.")] = "embedded",
+    adapter: Annotated[str | None, typer.Option(help="LoRA adapter of --vlm.")] = None,
+    frames: Annotated[int, typer.Option(min=1, help="Held-out rendered frames for the language model.")] = 200,
+    real: Annotated[
+        Path | None, typer.Option(metavar="INDEX_JSON", help="Index of labelled real frames to score on too.")
+    ] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder that keeps the rendered held-out frames.")] = None,
+) -> None:
+    """The numbers of the model cards, measured again: split, n and score of both models, as JSON.
+
+    \b
+      describer bench scores
+      describer bench scores --real ../shared/data/index.json --cache scores-cache
+    """
+    from tempfile import TemporaryDirectory
+
+    from describer.seg.predict import ScenePredictor
+    from describer.tuning import plain, scene_scores, vlm_scores
+
+    with TemporaryDirectory() as scratch:
+        found = scene_scores(ScenePredictor.load(scene_model).model, cache or Path(scratch), real)
+    typer.echo(json.dumps({"scene model": found}, indent=1))
+    typer.echo(json.dumps({"language model": plain(vlm_scores(scene_model, vlm, adapter, frames))}, indent=1))
