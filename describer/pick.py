@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import cv2
@@ -14,6 +15,7 @@ from describer.types import Mask, Region, Scene
 Pointed = Mask | np.ndarray | Sequence[float]
 
 _BOX_IOU = 0.3
+_MEANT = "a region is an id, a mask, a box of 4 or a point of 2 numbers"
 _POINT_RADIUS = 0.04  # of the frame's longer side
 
 
@@ -23,7 +25,7 @@ def as_mask(pointed: Pointed, hw: tuple[int, int]) -> np.ndarray:
         return _of_frame(pointed.to_array(), hw)
     if isinstance(pointed, np.ndarray) and pointed.ndim == 2:
         return _of_frame(pointed.astype(bool), hw)
-    numbers = [float(v) for v in pointed]
+    numbers = _numbers(pointed)
     mask = np.zeros(hw, np.uint8)
     if len(numbers) == 2:
         radius = max(2, round(_POINT_RADIUS * max(hw)))
@@ -35,8 +37,18 @@ def as_mask(pointed: Pointed, hw: tuple[int, int]) -> np.ndarray:
         if not mask.any():
             raise InputError(f"box {tuple(numbers)} holds no pixel of the {hw[1]}x{hw[0]} frame; give x0, y0, x1, y1.")
     else:
-        raise InputError(f"a region is an id, a mask, a box of 4 or a point of 2 numbers; got {len(numbers)} numbers.")
+        raise InputError(f"{_MEANT}; got {len(numbers)} numbers.")
     return mask.astype(bool)
+
+
+def _numbers(pointed: Pointed) -> list[float]:
+    try:
+        numbers = [float(v) for v in pointed]  # type: ignore[union-attr, arg-type]
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{_MEANT}; got {pointed!r}.") from error
+    if not all(map(math.isfinite, numbers)):
+        raise InputError(f"{_MEANT}; got {tuple(numbers)}, which is not finite.")
+    return numbers
 
 
 def _of_frame(mask: np.ndarray, hw: tuple[int, int]) -> np.ndarray:
@@ -48,7 +60,7 @@ def _of_frame(mask: np.ndarray, hw: tuple[int, int]) -> np.ndarray:
 
 
 def _inside(point_xy: Sequence[float], hw: tuple[int, int]) -> tuple[int, int]:
-    x, y = (int(v) for v in point_xy)
+    x, y = (math.floor(v) for v in point_xy)
     if not (0 <= x < hw[1] and 0 <= y < hw[0]):
         raise InputError(f"point ({x}, {y}) lies outside of the {hw[1]}x{hw[0]} frame; give x, y in pixels.")
     return x, y

@@ -23,6 +23,7 @@ from describer.seg.regions import add_region
 from describer.types import Annotation, Answer, Description, Frame, Provenance, Scene
 from describer.vlm import load_vlm
 from describer.vlm.base import GenerationSettings
+from describer.vlm.quiet import quiet
 
 _ABSTAIN_BELOW = 0.35
 
@@ -46,9 +47,11 @@ class Describer:
         quantize: str | None = None,
     ) -> None:
         self.device = pick_device(device)
-        self.scene_model = ScenePredictor.load(scene_model, self.device)
+        with quiet():
+            self.scene_model = ScenePredictor.load(scene_model, self.device)
         self.vlm = load_vlm(vlm, adapter=adapter, device=self.device, quantize=quantize)
         self.taxonomy = self.scene_model.taxonomy
+        self.quantize = quantize
         self.generation = generation or GenerationSettings()
         self.prompt = self._prompt_options(prompt)
 
@@ -59,7 +62,12 @@ class Describer:
 
     def settings(self) -> dict[str, Any]:
         """Everything that changes the output, as plain JSON values."""
-        return {**asdict(self.provenance()), "device": self.device, "prompt_options": self.prompt.to_dict()}
+        return {
+            **asdict(self.provenance()),
+            "device": self.device,
+            "quantize": self.quantize,
+            "prompt_options": self.prompt.to_dict(),
+        }
 
     def provenance(self) -> Provenance:
         """What stands in every annotation about how it was made."""
@@ -91,9 +99,9 @@ class Describer:
         for i, (frame, scene) in enumerate(zip(frames, scenes)):
             for region in scene.regions:
                 keys.append((i, region.id))
-                chats.append(region_chat(frame, scene, region.id, self.prompt))
+                chats.append(region_chat(frame, scene, region.id, self.prompt, self.taxonomy))
             keys.append((i, None))
-            chats.append(scene_chat(frame, scene, self.prompt))
+            chats.append(scene_chat(frame, scene, self.prompt, self.taxonomy))
         said: list[list[Description]] = [[] for _ in frames]
         for (i, region_id), generated in zip(keys, self.vlm.generate(chats, self.generation)):
             said[i].append(ground(generated.text, scenes[i], self.taxonomy, region_id, generated.confidence))
@@ -113,7 +121,7 @@ class Describer:
             region_id = scene.region(int(region)).id
         else:
             scene, region_id = self._with_region(frame, scene, region)
-        chat = region_chat(frame, scene, region_id, self.prompt)
+        chat = region_chat(frame, scene, region_id, self.prompt, self.taxonomy)
         generated = self.vlm.generate([chat], self.generation)[0]
         return ground(generated.text, scene, self.taxonomy, region_id, generated.confidence)
 
@@ -131,7 +139,7 @@ class Describer:
             raise InputError("the question is empty; ask, for example, 'Which instruments are visible?'.")
         frame = as_frame(image)
         scene = self.scene_model.predict([frame.image])[0]
-        chat = question_chat(frame, scene, question, self.prompt, region)
+        chat = question_chat(frame, scene, question, self.prompt, region, taxonomy=self.taxonomy)
         generated = self.vlm.generate([chat], self.generation)[0]
         grounded = ground(generated.text, scene, self.taxonomy, region, generated.confidence)
         ids = tuple(dict.fromkeys(region_id for _, _, region_id in grounded.mentions))

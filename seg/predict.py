@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch.nn import functional as F
 
-from describer.errors import ModelError
+from describer.errors import DescriberError, ModelError
+from describer.seg.config import SceneConfig
 from describer.seg.image import choose_size, to_pixels
 from describer.seg.model import SceneModel, SceneOutput, interpolate
 from describer.seg.regions import WORK_PX, build_scene, find_parts
@@ -33,6 +37,28 @@ def scene_model_folder(spec: str) -> Path:
     return folder
 
 
+def _load(folder: Path) -> SceneModel:
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        kind = config.get("model_type") if isinstance(config, dict) else None
+        if kind != SceneConfig.model_type:
+            raise ValueError(f"its config.json is of a {kind!r} model, not {SceneConfig.model_type!r}")
+        model, info = SceneModel.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True
+        )
+        if info["missing_keys"]:
+            raise ValueError(f"its weights lack {len(info['missing_keys'])} tensors, {min(info['missing_keys'])} first")
+    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError, DescriberError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise ModelError(f"scene model in {folder} cannot be loaded ({reason}); train or copy it again.") from error
+    return model
+
+
+def _work_size(hw: tuple[int, int]) -> tuple[int, int]:
+    scale = min(1.0, WORK_PX / max(hw))
+    return max(1, round(hw[0] * scale)), max(1, round(hw[1] * scale))
+
+
 class ScenePredictor:
     """A scene model ready to use: ``predict`` turns RGB frames into Scenes."""
 
@@ -52,11 +78,7 @@ class ScenePredictor:
     def load(cls, spec: str = EMBEDDED, device: str = "cpu") -> ScenePredictor:
         """From "embedded" or a folder; ModelError when the folder holds no scene model."""
         folder = scene_model_folder(spec)
-        try:
-            model = SceneModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
-        except (OSError, ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
-            raise ModelError(f"scene model in {folder} cannot be loaded ({reason}); train or copy it again.") from error
+        model = _load(folder)
         return cls(model, EMBEDDED if spec == EMBEDDED else str(folder), device)
 
     def predict(self, images: Sequence[np.ndarray], batch_size: int = 8) -> list[Scene]:
@@ -80,8 +102,7 @@ class ScenePredictor:
         return output
 
     def _scene(self, output: SceneOutput, row: int, hw: tuple[int, int]) -> Scene:
-        scale = min(1.0, WORK_PX / max(hw))
-        work_hw = (max(1, round(hw[0] * scale)), max(1, round(hw[1] * scale)))
+        work_hw = _work_size(hw)
         probabilities = self._probabilities(output, row, work_hw)
         disparity = None
         if output.disparity is not None:
@@ -91,8 +112,12 @@ class ScenePredictor:
 
     def name_of(self, image: np.ndarray, mask: np.ndarray) -> tuple[str, float]:
         """The label the model sees most of under a bool mask of the frame's size, and its mean probability there."""
-        output = self.forward([image], choose_size((image.shape[0], image.shape[1])))
-        mean = self._probabilities(output, 0, (image.shape[0], image.shape[1]))[:, mask].mean(axis=1)
+        hw = (image.shape[0], image.shape[1])
+        work_hw = _work_size(hw)
+        probabilities = self._probabilities(self.forward([image], choose_size(hw)), 0, work_hw)
+        # Area shares instead of a smaller mask: a mark of a few pixels on a big frame still counts.
+        share = cv2.resize(mask.astype(np.float32), work_hw[::-1], interpolation=cv2.INTER_AREA)
+        mean = (probabilities * share).sum(axis=(1, 2)) / share.sum()
         best = 1 + int(mean[1:].argmax())
         return self.model.config.class_names[best], round(float(mean[best]), 4)
 
