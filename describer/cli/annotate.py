@@ -27,7 +27,9 @@ def annotate(  # noqa: PLR0917
     fps: Annotated[float | None, typer.Option(help="Frames a second to take from videos; default all.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Frames that go through the models together.")] = 4,
     limit: Annotated[int | None, typer.Option(min=1, help="Stop after this many frames.")] = None,
-    overwrite: Annotated[bool, typer.Option(help="Throw away what OUT holds of an earlier run.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Throw away what OUT holds of an earlier run.")
+    ] = False,
     overlays: Annotated[bool, typer.Option(help="Draw a picture with outlines and legend for each frame.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     scene_model: Annotated[
