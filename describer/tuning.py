@@ -22,6 +22,7 @@ from describer.seg.config import SceneConfig
 from describer.seg.data import CachedDataset, Source
 from describer.seg.model import SceneModel
 from describer.seg.scoring import evaluate_scene
+from describer.seg.tesla import plain_state_dict
 from describer.seg.training import Progress as StepNews
 from describer.seg.training import TrainSettings, train_scene
 from describer.taxonomy import load_taxonomy
@@ -34,6 +35,8 @@ Progress = Callable[[str], None]
 
 PRESETS = ("embedded",)
 HELD_OUT_FRAMES = 500
+TOKENIZER_FRAMES = 400
+SCORED_FRAMES = 200
 _VLM_SEED = 500_000_000
 # What the embedded language model is shown: a region's crop, or the frame where there is no region.
 EMBEDDED_PROMPT = PromptOptions(frame=True, facts=True, overlay=False, crop=True, frame_with_crop=False)
@@ -202,9 +205,9 @@ def train_vlm_preset(
     return folder
 
 
-def finish_vlm(folder: Path, scene_model: str, recipe: str, frames: int = 200) -> None:
+def finish_vlm(folder: Path, scene_model: str, recipe: str) -> None:
     """Score base, base + adapter and the black-picture control on held-out frames, and write the card."""
-    runs = vlm_scores(scene_model, str(folder / "vlm"), str(folder / "vlm-lora"), frames)
+    runs = vlm_scores(scene_model, str(folder / "vlm"), str(folder / "vlm-lora"), SCORED_FRAMES)
     (folder / "vlm" / "scores.json").write_text(json.dumps(plain(runs), indent=1) + "\n")
     licence = "same as the scene model's, whose backbone and predictions it was trained with"
     (folder / "vlm" / "README.md").write_text(language_card(runs, recipe, licence))
@@ -235,12 +238,12 @@ def _new_vlm(work: Path, scene_model: str, say: Progress) -> tuple[Any, Any]:
     from describer.seg.predict import ScenePredictor
 
     scene = ScenePredictor.load(scene_model).model
-    state = {k.replace(".base.", "."): v for k, v in scene.backbone.state_dict().items() if ".tesla" not in k}
+    state = plain_state_dict(scene.backbone)
     texts = work / "corpus.json"
     if not texts.is_file():
         say("collecting the tokenizer's texts")
         work.mkdir(parents=True, exist_ok=True)
-        texts.write_text(json.dumps(corpus(_VLM_SEED, 400, EMBEDDED_PROMPT)))
+        texts.write_text(json.dumps(corpus(_VLM_SEED, TOKENIZER_FRAMES, EMBEDDED_PROMPT)))
     tokenizer = train_tokenizer(json.loads(texts.read_text()))
     model, processor = build_embedded(tokenizer, scene.config.backbone, state)
     processor.save_pretrained(work / "start")

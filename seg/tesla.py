@@ -114,6 +114,12 @@ def adapter_state_dict(model: nn.Module) -> dict[str, Tensor]:
     }
 
 
+def plain_state_dict(model: nn.Module) -> dict[str, Tensor]:
+    """The weights below the adapters, under the names that `model` had before it was adapted."""
+    adapters = adapter_state_dict(model)
+    return {k.replace(".base.", "."): v for k, v in model.state_dict().items() if k not in adapters}
+
+
 def save_adapter(model: nn.Module, path: Path) -> None:
     """Write the adapter alone as one safetensors file."""
     state = adapter_state_dict(model)
