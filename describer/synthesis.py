@@ -12,6 +12,7 @@ import json
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import numpy as np
 
 from describer import __version__
 from describer.errors import InputError, OutputError
-from describer.frames import pixels_sha256
+from describer.frames import pixels_sha256, read_image
 from describer.prompts.questions import questions
 from describer.prompts.sentences import region_sentence, scene_sentence
 from describer.prompts.grounding import ground
@@ -57,7 +58,10 @@ def _write_one(job: tuple[Path, int, int, str, tuple[int, int]]) -> tuple[str, l
     frame = render(seed, procedure, size_wh)
     name = f"{index:06d}"
     record, looks = true_annotation(frame, f"images/{name}.jpg", index)
-    _save(out / "images" / f"{name}.jpg", frame.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
+    image = out / "images" / f"{name}.jpg"
+    _save(image, frame.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
+    # What a reader of the JPEG sees, so that the record's hash is the file's.
+    record = replace(record, frame=replace(record.frame, sha256=pixels_sha256(read_image(image))))
     _save(out / "masks" / f"{name}.png", frame.labels, [cv2.IMWRITE_PNG_COMPRESSION, 1])
     _save(out / "instances" / f"{name}.png", frame.instances, [cv2.IMWRITE_PNG_COMPRESSION, 1])
     depth = np.round(frame.depth / frame.depth.max() * 65535).astype(np.uint16)
@@ -109,17 +113,23 @@ def write_dataset(
 ) -> Path:
     """Render ``n`` labelled frames into ``out``; the same arguments give the same bytes.
 
-    InputError for an unknown procedure or n < 1; OutputError when ``out`` holds something else.
+    InputError for an unknown procedure, n < 1 or a negative seed; OutputError when ``out`` holds anything but
+    these same frames, perhaps unfinished.
     """
     if procedure not in PROCEDURES:
         raise InputError(f"--procedure {procedure!r} is unknown; use one of {', '.join(PROCEDURES)}.")
     if n < 1:
         raise InputError(f"--n must be at least 1, got {n}.")
+    if seed < 0:
+        raise InputError(f"--seed must be 0 or more, got {seed}.")
     folder = Path(out)
-    settings = {"seed": seed, "procedure": procedure, "size_wh": list(size_wh), "version": __version__}
+    settings = {"n": n, "seed": seed, "procedure": procedure, "size_wh": list(size_wh), "version": __version__}
     _prepare(folder, settings)
     jobs = [(folder, i, seed * 1_000_003 + i, procedure, size_wh) for i in range(n)]
-    with (folder / "annotations.jsonl").open("w") as records, (folder / "questions.jsonl").open("w") as asked:
+    with (
+        (folder / "annotations.jsonl").open("w", encoding="utf-8", newline="\n") as records,
+        (folder / "questions.jsonl").open("w", encoding="utf-8", newline="\n") as asked,
+    ):
         for line, lines in parallel(_write_one, jobs, workers or os.cpu_count() or 1):
             records.write(line.rstrip("\n") + "\n")
             asked.writelines(f"{text}\n" for text in lines)
@@ -128,11 +138,21 @@ def write_dataset(
     return folder
 
 
+def _read_marker(marker: Path) -> Any:
+    try:
+        return json.loads(marker.read_text(encoding="utf-8"))
+    except ValueError:
+        return None
+
+
 def _prepare(folder: Path, settings: dict[str, Any]) -> None:
     marker = folder / "synth.json"
-    if folder.exists() and any(folder.iterdir()) and not marker.is_file():
-        raise OutputError(f"{folder} is not empty and was not made by `describer synth`; choose another folder.")
     try:
+        filled = folder.exists() and any(folder.iterdir())
+        if filled and not marker.is_file():
+            raise OutputError(f"{folder} is not empty and was not made by `describer synth`; choose another folder.")
+        if filled and _read_marker(marker) != settings:
+            raise OutputError(f"{folder} holds frames of other synth options (synth.json); choose another folder.")
         for name in _FOLDERS:
             (folder / name).mkdir(parents=True, exist_ok=True)
         marker.write_text(json.dumps(settings, indent=1) + "\n")

@@ -87,11 +87,19 @@ def _split(entry: dict[str, Any]) -> str:
 
 
 def _image(root: Path, entry: dict[str, Any]) -> np.ndarray:
-    return np.asarray(Image.open(root / entry["file"]).convert("RGB"))
+    return _opened(root / entry["file"], "RGB")
+
+
+def _opened(path: Path, mode: str | None = None) -> np.ndarray:
+    try:
+        with Image.open(path) as picture:
+            return np.asarray(picture.convert(mode) if mode else picture)
+    except OSError as error:
+        raise InputError(f"{path}: index.json names it but it cannot be read ({error}); restore it.") from error
 
 
 def _mask(root: Path, entry: dict[str, Any], hw: tuple[int, int]) -> np.ndarray:
-    raw = np.asarray(Image.open(root / entry["mask"]))
+    raw = _opened(root / entry["mask"])
     raw = raw if raw.ndim == 2 else raw[..., 0]
     return raw if raw.shape == hw else cv2.resize(raw, (hw[1], hw[0]), interpolation=cv2.INTER_NEAREST)
 
