@@ -115,10 +115,11 @@ def build_embedded(
     to `image_px`. Raises ModelError when size and patch, or state and layout, do not fit.
     """
     fields = dict(vision_config or default_vision_config()) | {"image_size": image_px}
-    vision = Dinov2Config(**fields)
+    vision: Any = Dinov2Config(**fields)
     if image_px % vision.patch_size:
         raise ModelError(f"image_px must be a multiple of the patch ({vision.patch_size}), got {image_px}.")
-    ids = {name: tokenizer.convert_tokens_to_ids(token) for name, token in _SPECIAL_IDS.items()}
+    ids: dict[str, Any] = {name: tokenizer.convert_tokens_to_ids(token) for name, token in _SPECIAL_IDS.items()}
+    image_id: Any = tokenizer.convert_tokens_to_ids(IMAGE)
     text = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=hidden_size,
@@ -133,7 +134,7 @@ def build_embedded(
     config = LlavaConfig(
         vision_config=vision,
         text_config=text,
-        image_token_index=tokenizer.convert_tokens_to_ids(IMAGE),
+        image_token_index=image_id,
         image_seq_length=(image_px // vision.patch_size) ** 2,
         vision_feature_layer=-1,
         vision_feature_select_strategy="default",

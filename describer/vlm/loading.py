@@ -64,7 +64,7 @@ def _load_model(
     extra: dict[str, Any] = {}
     if quantize:
         extra = {"quantization_config": _quantization(quantize, dtype), "device_map": {"": str(device)}}
-    model, info = AutoModelForImageTextToText.from_pretrained(
+    loaded: Any = AutoModelForImageTextToText.from_pretrained(
         source,
         dtype=dtype,
         use_safetensors=True,
@@ -72,6 +72,7 @@ def _load_model(
         output_loading_info=True,
         **extra,
     )
+    model, info = loaded
     missing = sorted(info.get("missing_keys") or ())
     if missing:
         # transformers would fill these at random and go on.

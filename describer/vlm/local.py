@@ -93,7 +93,7 @@ class TransformersVLM:
         except torch.OutOfMemoryError as error:
             if len(group) == 1:
                 raise ModelError(
-                    "The accelerator has too little memory for one prompt; use a smaller model or --quantize 4bit."
+                    "One prompt does not fit the accelerator's memory; use a smaller model or --quantize 4bit."
                 ) from error
         torch.cuda.empty_cache()
         half = len(group) // 2

@@ -74,11 +74,11 @@ def fingerprint(model: Any) -> str:
 
 def load_adapter(model: Any, folder: str | Path, base_name: str, merge: bool) -> Any:
     """`model` with the adapter of `folder`, merged when asked; ModelError when it does not fit."""
-    from peft import PeftModel
-
     path = Path(folder).absolute()
     config = _read_config(path)
     _check_fit(model, path, config, base_name)
+    from peft import PeftModel
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

@@ -183,7 +183,7 @@ class SampleCache:
         """Tokens of each sample."""
         return np.concatenate([shard.lengths for shard in self._shards])
 
-    def batch(self, indices: Sequence[int]) -> Batch:
+    def batch(self, indices: Sequence[int] | np.ndarray) -> Batch:
         samples = [self._sample(int(i)) for i in indices]
         longest = max(len(ids) for ids, _, _ in samples)
         input_ids = torch.full((len(samples), longest), self._encoder.pad_id, dtype=torch.long)

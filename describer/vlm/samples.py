@@ -48,7 +48,7 @@ class TrainingData(Protocol):
     @property
     def lengths(self) -> np.ndarray: ...
 
-    def batch(self, indices: Sequence[int]) -> Batch: ...
+    def batch(self, indices: Sequence[int] | np.ndarray) -> Batch: ...
 
 
 class LazySamples(Sequence[Sample]):
@@ -78,7 +78,7 @@ class ProcessorData:
         """All equal: a lazy sample's length is known only when it is made."""
         return np.ones(len(self._samples), dtype=np.int64)
 
-    def batch(self, indices: Sequence[int]) -> Batch:
+    def batch(self, indices: Sequence[int] | np.ndarray) -> Batch:
         """Pad on the right, whatever the tokenizer does for generation."""
         samples = [self._samples[int(i)] for i in indices]
         rendered = [render_sample(self._processor, s.chat, s.answer, self._words) for s in samples]

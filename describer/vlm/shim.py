@@ -25,9 +25,9 @@ def load_processor(source: str, trust_remote_code: bool = False) -> Any:
         return image_only(family).from_pretrained(source)
 
 
-def image_only(family: type) -> type:
+def image_only(family: Any) -> Any:
     """A subclass of a processor class, of the same name, that has no video processor."""
-    attributes = family.get_attributes()  # type: ignore[attr-defined]
+    attributes = family.get_attributes()
     place = attributes.index(VIDEO)
 
     def get_attributes(cls: type) -> list[str]:
@@ -36,28 +36,28 @@ def image_only(family: type) -> type:
     def from_args_and_dict(cls: type, args: list[Any], processor_dict: dict[str, Any], **kwargs: Any) -> Any:
         # The constructor still has a place for the video processor.
         filled = [*args[:place], None, *args[place:]]
-        return super(shim, cls).from_args_and_dict(filled, processor_dict, **kwargs)  # type: ignore[misc]
+        return super(shim, cls).from_args_and_dict(filled, processor_dict, **kwargs)
 
-    module = sys.modules[family.__module__]
+    module: Any = sys.modules[family.__module__]
     if getattr(module, "num2words", "") is None:
         # SmolVLM asks for this package at once and uses it for video prompts only.
-        module.num2words = str  # type: ignore[attr-defined]
+        module.num2words = str
     members = {
         "get_attributes": classmethod(get_attributes),
         "from_args_and_dict": classmethod(from_args_and_dict),
         VIDEO: None,
         "__module__": family.__module__,
     }
-    shim = type(family.__name__, (family,), members)
+    shim: Any = type(family.__name__, (family,), members)
     return shim
 
 
-def _video_family(source: str, trust_remote_code: bool) -> type | None:
+def _video_family(source: str, trust_remote_code: bool) -> Any:
     from transformers import AutoConfig
     from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 
     config = AutoConfig.from_pretrained(source, trust_remote_code=trust_remote_code)
     if type(config) not in PROCESSOR_MAPPING:
         return None
-    family = PROCESSOR_MAPPING[type(config)]
+    family: Any = PROCESSOR_MAPPING[type(config)]
     return family if VIDEO in family.get_attributes() else None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import pickle
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -238,7 +239,10 @@ class _Run:
         if self.folder is None or not (self.folder / CHECKPOINT).exists():
             return
         path = self.folder / CHECKPOINT
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+            raise ModelError(f"{path}: the checkpoint is damaged; remove it to begin anew.") from error
         if state["identity"] != self._identity():
             raise ModelError(
                 f"{path} is of a run with another model, data or options; choose another folder."
