@@ -39,6 +39,7 @@ class TrainSettings:
     ema_decay: float = 0.999
     balance: str = "equal"
     task_weights: dict[str, float] = field(default_factory=lambda: {"segmentation": 1.0, "activity": 0.3, "depth": 0.5})
+    class_weights: tuple[float, ...] | None = None
     hw: tuple[int, int] = TRAIN_HW
     seed: int = 0
     checkpoint_minutes: float = 5.0
@@ -81,6 +82,8 @@ class Trainer:
         self.model, self.settings = model.train(), settings
         weights = settings.task_weights if settings.balance == "equal" else None
         self.balancer = make_balancer(settings.balance, weights).to(model.device)
+        given = settings.class_weights
+        self.class_weights = None if given is None else torch.tensor(given, device=model.device)
         self.ema = Ema(list(model.parameters()), settings.ema_decay)
         self.done = 0
         self.elapsed_s = 0.0
@@ -122,7 +125,7 @@ class Trainer:
         batch = {name: value.to(device) for name, value in batch.items()}
         with torch.autocast(device.type, dtype=torch.bfloat16):
             output = self.model(normalise(batch["images"]))
-        losses = scene_losses(output, batch, self.model.config.instrument_classes)
+        losses = scene_losses(output, batch, self.model.config.instrument_classes, self.class_weights)
         self.optimizer.zero_grad(set_to_none=True)
         total = self.balancer.backward(losses, self.moving)
         nn.utils.clip_grad_norm_(self.moving, self.settings.clip_norm)
