@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,6 @@ from describer.pipeline import Describer
 from describer.prompts.build import region_chat, scene_chat
 from describer.prompts.grounding import ground
 from describer.prompts.sentences import region_sentence, scene_sentence
-from describer.taxonomy import Taxonomy
 from describer.types import Annotation, Frame
 from describer.vlm.base import VisionLanguageModel
 
@@ -32,28 +31,32 @@ def language_scores(
     """
     told = list(told_frames(first_seed, n, describer.scene_model.name))
     records = _annotations(describer, told, black)
-    regions = [(t, d) for t, record in zip(told, records) for d in record.descriptions if d.region_id is not None]
-    summaries = [(t, d) for t, record in zip(told, records) for d in record.descriptions if d.region_id is None]
-    given = [region_sentence(t.scene, d.region_id, t.looks.get(d.region_id)) for t, d in regions]
-    given += [scene_sentence(t.scene, t.rendered.view) for t, _ in summaries]
-    said = [d.text for _, d in (*regions, *summaries)]
-    seen = [(d.text, t.looks[d.region_id]) for t, d in regions if d.region_id in t.looks]
+    said, given, seen = [], [], []
+    summaries = []
+    for t, record in zip(told, records):
+        for d in record.descriptions:
+            said.append(d.text)
+            if d.region_id is None:
+                given.append(scene_sentence(t.scene, t.rendered.view))
+                summaries.append(d.text)
+                continue
+            looks = t.looks.get(d.region_id)
+            given.append(region_sentence(t.scene, d.region_id, looks))
+            if looks is not None:
+                seen.append((d.text, looks))
     return {
         "n_frames": n,
         "n_texts": len(said),
         "entity": entity_f1(said, given, describer.taxonomy),
-        "entity_true_scene": _against_truth(describer.taxonomy, summaries, first_seed, n),
+        "entity_true_scene": entity_f1(summaries, _true_summaries(first_seed, n), describer.taxonomy),
         "exact_share": round(float(np.mean([a == b for a, b in zip(said, given)])), 4),
         "appearance": appearance_scores([text for text, _ in seen], [looks for _, looks in seen]),
         **run_summary(records),
     }
 
 
-def _against_truth(
-    taxonomy: Taxonomy, summaries: Sequence[tuple[Told, Any]], first_seed: int, n: int
-) -> Mapping[str, Any]:
-    truths = [scene_sentence(t.scene, t.rendered.view) for t in told_frames(first_seed, n)]
-    return entity_f1([d.text for _, d in summaries], truths, taxonomy)
+def _true_summaries(first_seed: int, n: int) -> list[str]:
+    return [scene_sentence(t.scene, t.rendered.view) for t in told_frames(first_seed, n)]
 
 
 def _annotations(describer: Describer, told: Sequence[Told], black: bool) -> list[Annotation]:

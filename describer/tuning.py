@@ -146,7 +146,7 @@ def _told_scene(say: Progress) -> Callable[[StepNews], None]:
 
 def finish_scene(model: SceneModel, folder: Path, work: Path, real: str | Path | None, recipe: str) -> None:
     """Score a trained scene model, save it for shipping (bfloat16) and write its card."""
-    model.to(torch.bfloat16).save_pretrained(folder)
+    model.bfloat16().save_pretrained(folder)
     # Scored as shipped: the saved weights, read back.
     scores = scene_scores(SceneModel.from_pretrained(folder, dtype=torch.float32), work, real)
     (folder / "scores.json").write_text(json.dumps(scores, indent=1) + "\n")
