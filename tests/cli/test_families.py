@@ -1,0 +1,42 @@
+"""`describer annotate --vlm PATH --adapter PATH` on checkpoints of other architectures: the same path, no special case."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import pytest
+from transformers import AutoModelForImageTextToText
+
+from describer.cli import run
+from describer.seg.synth import render
+from describer.vlm.lora import add_lora, save_adapter
+from tests.tiny import save_tiny_scene_model
+from tests.vlm.tiny import save_tiny_idefics3, save_tiny_llava, save_tiny_qwen2_vl
+
+
+@pytest.mark.parametrize("save", [save_tiny_idefics3, save_tiny_qwen2_vl, save_tiny_llava])
+def test_annotate_with_another_architecture_and_its_adapter(
+    save: Callable[[Path], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    for i in range(2):
+        cv2.imwrite(str(frames / f"{i}.png"), render(i, "laparoscopy", (160, 128)).image[..., ::-1])
+    base, scene = save(tmp_path / "base"), save_tiny_scene_model(tmp_path / "scene")
+    adapted = add_lora(AutoModelForImageTextToText.from_pretrained(base), rank=2)
+    save_adapter(adapted, tmp_path / "lora", base.name)
+
+    options = ["--scene-model", str(scene), "--vlm", str(base), "--adapter", str(tmp_path / "lora"), "--device", "cpu"]
+    assert run(["annotate", str(frames), "-o", str(tmp_path / "out"), *options, "--json"]) == 0
+
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["frames"], summary["failures"]) == (2, 0)
+    records = [json.loads(line) for line in (tmp_path / "out" / "annotations.jsonl").open()]
+    for record in records:
+        assert len(record["descriptions"]) == len(record["scene"]["regions"]) + 1
+        # A model is named by its folder and a hash of its weights, so that records tell two checkpoints apart.
+        assert record["provenance"]["vlm"].startswith("base@")
+        assert record["provenance"]["adapter"].startswith("lora@")
