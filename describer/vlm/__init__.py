@@ -52,7 +52,7 @@ def load_vlm(
 
 
 def _is_source(spec: str) -> bool:
-    return "/" in spec or "\\" in spec or bool(spec.strip()) and Path(spec).exists()
+    return "/" in spec or "\\" in spec or (bool(spec.strip()) and Path(spec).exists())
 
 
 def _load_echo(spec: str, *, adapter: str | None, **options: Any) -> VisionLanguageModel:

@@ -38,9 +38,7 @@ def reachable_source(source: str) -> str:
     except HFValidationError as error:
         raise ModelError(f"'{source}' is no folder here and no valid hub id; check the name.") from error
     except GatedRepoError as error:
-        raise ModelError(
-            f"'{source}' asks for consent: accept it on the hub, then `hf auth login`."
-        ) from error
+        raise ModelError(f"'{source}' asks for consent: accept it on the hub, then `hf auth login`.") from error
     except RepositoryNotFoundError as error:
         raise ModelError(f"'{source}' is no folder here and not on the hub; check the name.") from error
     except (HTTPError, OSError) as error:

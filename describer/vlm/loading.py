@@ -101,9 +101,7 @@ def _check_folder(source: str) -> None:
     if not (folder / "config.json").is_file():
         raise ModelError(f"{source}: no config.json there; give the folder of a saved transformers model.")
     if not any(folder.glob("*.safetensors")):
-        raise ModelError(
-            f"{source}: no .safetensors there, and no other kind is loaded; convert the checkpoint."
-        )
+        raise ModelError(f"{source}: no .safetensors there, and no other kind is loaded; convert the checkpoint.")
 
 
 def read_prompt_options(*folders: str | Path | None) -> dict[str, Any] | None:

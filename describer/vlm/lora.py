@@ -35,9 +35,7 @@ def add_lora(model: Any, rank: int = 16, alpha: int = 32, dropout: float = 0.05)
         raise ModelError(f"The LoRA rank must be at least 1, got {rank}.")
     if getattr(model, "is_quantized", False):
         model = prepare_model_for_kbit_training(model)
-    config = LoraConfig(
-        r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=TARGETS, exclude_modules=_VISION
-    )
+    config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=TARGETS, exclude_modules=_VISION)
     try:
         return get_peft_model(model, config)
     except ValueError as error:
@@ -84,18 +82,14 @@ def load_adapter(model: Any, folder: str | Path, base_name: str, merge: bool) ->
         try:
             adapted = PeftModel.from_pretrained(model, str(path), is_trainable=False)
         except (ValueError, RuntimeError, KeyError, TypeError) as error:
-            raise ModelError(
-                f"{path}: the adapter cannot be put on {base_name}: {_first_line(error)}"
-            ) from error
+            raise ModelError(f"{path}: the adapter cannot be put on {base_name}: {_first_line(error)}") from error
         return adapted.merge_and_unload() if merge else adapted
 
 
 def _read_config(path: Path) -> dict[str, Any]:
     for name in (_CONFIG, _WEIGHTS):
         if not (path / name).is_file():
-            raise ModelError(
-                f"{path}: not a peft adapter folder, {name} is missing; give the folder train wrote."
-            )
+            raise ModelError(f"{path}: not a peft adapter folder, {name} is missing; give the folder train wrote.")
     try:
         config = json.loads((path / _CONFIG).read_text(encoding="utf-8"))
     except ValueError as error:

@@ -36,9 +36,7 @@ class FastEncoder:
         fixed = size.get("height") and size.get("height") == size.get("width")
         plain = not getattr(images, "do_center_crop", False) and not getattr(images, "do_pad", False)
         if type(processor).__name__ != "LlavaProcessor" or not (fixed and plain):
-            raise ModelError(
-                "The fast path is for the embedded layout; use ProcessorData for other processors."
-            )
+            raise ModelError("The fast path is for the embedded layout; use ProcessorData for other processors.")
         self.processor = processor
         self.image_px = int(size["height"])
         self.mean, self.std = tuple(images.image_mean), tuple(images.image_std)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import csv
 import json
 import math
-import pickle
 import time
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -239,14 +239,11 @@ class _Run:
         if self.folder is None or not (self.folder / CHECKPOINT).exists():
             return
         path = self.folder / CHECKPOINT
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
-            raise ModelError(f"{path}: the checkpoint is damaged; remove it to begin anew.") from error
+        if not zipfile.is_zipfile(path):
+            raise ModelError(f"{path}: the checkpoint is damaged; remove it to begin anew.")
+        state = torch.load(path, map_location="cpu", weights_only=True)
         if state["identity"] != self._identity():
-            raise ModelError(
-                f"{path} is of a run with another model, data or options; choose another folder."
-            )
+            raise ModelError(f"{path} is of a run with another model, data or options; choose another folder.")
         with torch.no_grad():
             for name, parameter in self.named.items():
                 parameter.copy_(state["parameters"][name])

@@ -1,8 +1,8 @@
-import json
 import stat
 
 import pytest
 import torch
+from safetensors import safe_open
 from transformers import AutoModelForImageTextToText, AutoProcessor, Dinov2Config, Dinov2Model
 
 from describer.errors import ModelError
@@ -47,7 +47,8 @@ def test_the_saved_folder_is_plain_transformers(tmp_path):
     assert loaded.lm_head.weight is loaded.model.language_model.embed_tokens.weight
     again = AutoProcessor.from_pretrained(tmp_path)
     assert again.chat_template == processor.chat_template
-    assert "bfloat16" in json.loads((tmp_path / "config.json").read_text())["dtype"]
+    with safe_open(tmp_path / "model.safetensors", framework="pt") as weights:
+        assert {weights.get_tensor(key).dtype for key in weights.keys()} == {torch.bfloat16}  # noqa: SIM118
 
 
 def test_a_trained_backbone_is_copied_with_its_positions_resized(tokenizer):
@@ -65,7 +66,7 @@ def test_a_trained_backbone_is_copied_with_its_positions_resized(tokenizer):
 
 
 def test_a_backbone_of_another_layout_is_refused(tokenizer):
-    other = Dinov2Model(Dinov2Config(**(TINY_VISION | {"hidden_size": 48}), image_size=28))
+    other = Dinov2Model(Dinov2Config(**(TINY_VISION | {"hidden_size": 32}), image_size=28))
     with pytest.raises(ModelError, match="do not fit the vision layout"):
         build_embedded(tokenizer, TINY_VISION, other.state_dict(), image_px=28, hidden_size=32, heads=2)
 

@@ -7,8 +7,8 @@ import torch
 from describer.errors import ModelError
 from describer.messages import Message, Text
 from describer.vlm import GenerationSettings, load_vlm
-from describer.vlm.local import TransformersVLM
 from describer.vlm.loading import pick_device, pick_dtype
+from describer.vlm.local import TransformersVLM
 from tests.vlm.contract import CHATS, BackendContract, chat
 from tests.vlm.tiny import save_tiny_idefics3, save_tiny_llava, save_tiny_qwen2_vl
 
@@ -33,13 +33,13 @@ class TestLlava(BackendContract):
         answer = vlm.generate([CHATS[0]], settings)[0]
         inputs = vlm._inputs([CHATS[0]], [_prompt(vlm, CHATS[0])])
         total, ids = 0.0, inputs["input_ids"]
-        for step in range(3):
+        for step in range(1, 4):
             more = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "pixel_values": inputs["pixel_values"]}
             logs = vlm.model(**more).logits[0, -1].log_softmax(-1)
             total, ids = total + float(logs.max()), torch.cat([ids, logs.argmax().view(1, 1)], dim=1)
             if ids[0, -1] == vlm.processor.tokenizer.eos_token_id:
                 break
-        assert answer.confidence == pytest.approx(torch.tensor(total / (step + 1)).exp().item(), abs=1e-4)
+        assert answer.confidence == pytest.approx(torch.tensor(total / step).exp().item(), abs=1e-4)
 
     def test_sampling_is_seeded(self, vlm):
         hot = GenerationSettings(max_new_tokens=8, temperature=2.0, seed=1)
@@ -182,7 +182,7 @@ def test_offline_a_hub_id_is_one_sentence(monkeypatch):
         raise ConnectionError("no network")
 
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", refuse)
-    with pytest.raises(ModelError, match="use --vlm embedded, which needs none"):
+    with pytest.raises(ModelError, match="which needs none"):
         load_vlm("nobody/nothing-of-that-name")
 
 
@@ -190,7 +190,7 @@ def test_prompt_options_come_with_the_model(llava):
     (llava / "prompt_options.json").write_text('{"crop": false}')
     assert load_vlm(str(llava)).prompt_options == {"crop": False}
     (llava / "prompt_options.json").write_text("[]")
-    with pytest.raises(ModelError, match="prompt_options.json"):
+    with pytest.raises(ModelError, match=r"prompt_options\.json"):
         load_vlm(str(llava))
 
 
@@ -201,7 +201,7 @@ def test_dtypes_by_device():
 
 
 def test_packaged_weights_are_named_embedded(llava, tmp_path, monkeypatch):
-    import describer.vlm.packaged as packaged
+    from describer.vlm import packaged
 
     monkeypatch.setattr(packaged, "weights_folder", lambda: tmp_path)
     with pytest.raises(ModelError, match="describer train vlm --preset embedded"):

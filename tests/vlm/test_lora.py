@@ -62,7 +62,7 @@ def test_adapters_of_every_family_are_saved_and_merged(family, tmp_path):
 def test_lora_learns_with_the_base_frozen(base, tmp_path):
     _, _, short = tuned(base, tmp_path / "x", steps=1)
     _, _, longer = tuned(base, tmp_path / "y", steps=40)
-    assert longer.loss < 0.8 * short.loss
+    assert longer.loss < short.loss - 0.3
 
 
 def test_the_folder_is_pefts_and_names_no_path_of_this_machine(adapter, base):
@@ -100,7 +100,7 @@ def test_an_adapter_of_another_tool_loads(base, foreign):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda folder: save_tiny_llava(folder, hidden_size=64), "is 64 wide, not 32"),
+        (lambda folder: save_tiny_llava(folder, hidden_size=32), "is 32 wide, not 64"),
         (save_tiny_idefics3, "there is no layer"),
     ],
 )
@@ -158,8 +158,7 @@ def test_adapter_prompt_options_come_first(base, adapter):
 
 def test_the_fingerprint_does_not_depend_on_dtype(base):
     prints = {
-        fingerprint(load_parts(str(base), CPU, dtype, None, False)[1])
-        for dtype in (torch.float32, torch.bfloat16)
+        fingerprint(load_parts(str(base), CPU, dtype, None, False)[1]) for dtype in (torch.float32, torch.bfloat16)
     }
     assert len(prints) == 1
 

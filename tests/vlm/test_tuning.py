@@ -34,7 +34,7 @@ def test_bf16_trains_too():
     assert train_vlm(tiny, ProcessorData(SAMPLES, processor), options).loss > 0
 
 
-class Killed(Exception):
+class KilledError(Exception):
     pass
 
 
@@ -43,9 +43,9 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path):
 
     def kill(step, *rest):
         if step == 6:
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         run(12, tmp_path / "b", progress=kill, checkpoint_minutes=0.0)
     steps = []
     resumed, result = run(12, tmp_path / "b", progress=lambda step, *rest: steps.append(step))

@@ -15,7 +15,7 @@ TEXTS = (
     "Is there blood? Describe region 1. Describe the scene. You describe frames.",
 )
 TINY_VISION = {
-    "hidden_size": 32,
+    "hidden_size": 64,  # the least that 4-bit blocks take
     "num_hidden_layers": 2,
     "num_attention_heads": 2,
     "mlp_ratio": 2,
@@ -24,7 +24,7 @@ TINY_VISION = {
 }
 
 
-def tiny_llava(hidden_size: int = 32, seed: int = 0) -> tuple[Any, Any]:
+def tiny_llava(hidden_size: int = 64, seed: int = 0) -> tuple[Any, Any]:
     """(model, processor) of the embedded layout at 28 px."""
     tokenizer = train_tokenizer(TEXTS, 330)
     return build_embedded(
@@ -34,13 +34,13 @@ def tiny_llava(hidden_size: int = 32, seed: int = 0) -> tuple[Any, Any]:
         hidden_size=hidden_size,
         layers=2,
         heads=2,
-        intermediate_size=64,
+        intermediate_size=128,
         max_positions=256,
         seed=seed,
     )
 
 
-def save_tiny_llava(folder: Path, hidden_size: int = 32, seed: int = 0) -> Path:
+def save_tiny_llava(folder: Path, hidden_size: int = 64, seed: int = 0) -> Path:
     save_embedded(*tiny_llava(hidden_size, seed), folder)
     return folder
 
