@@ -50,7 +50,7 @@ def raster(mask: np.ndarray) -> np.ndarray:
     if scale == 1.0:
         return mask
     size_wh = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return cv2.resize(mask.astype(np.float32), size_wh, interpolation=cv2.INTER_AREA) >= 0.4
+    return cv2.resize(mask.astype(np.uint8) * 255, size_wh, interpolation=cv2.INTER_AREA) >= 102  # 0.4 of a cell
 
 
 def entry_side(mask: np.ndarray) -> str | None:

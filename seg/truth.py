@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
-from describer.geometry import raster
 from describer.masks import iou
 from describer.seg.regions import Part, build_scene
 from describer.seg.synth.scene import SynthFrame, SynthObject
@@ -14,6 +14,7 @@ from describer.taxonomy import Taxonomy
 from describer.types import Activity, Appearance, Relation, Scene
 
 _MATCH_IOU = 0.3
+_STRIDE = 2  # matching and depth look at every second pixel: four times cheaper, same answer
 # One region an instrument or polyp; everything else is one region a label, as the scene model reports it.
 _COUNTED = ("instrument", "pathology")
 _VISIBLE = 0.0015  # of the frame: less than this of a thing is not worth a region
@@ -21,20 +22,21 @@ _VISIBLE = 0.0015  # of the frame: less than this of a thing is not worth a regi
 
 def true_scene(frame: SynthFrame, taxonomy: Taxonomy) -> tuple[Scene, dict[int, Appearance]]:
     """The Scene a perfect model would find, and each region's appearance, by region id."""
-    parts, owners = [], []
-    disparity = 1.0 / np.maximum(frame.depth, 1e-3)
+    parts = []
+    disparity = 1.0 / np.maximum(frame.depth[::_STRIDE, ::_STRIDE], 1e-3)
     for members in _groups(frame, taxonomy):
-        mask = np.isin(frame.instances, [member.instance_id for member in members])
-        if np.count_nonzero(mask) < _VISIBLE * mask.size:
+        chosen = np.zeros(int(frame.instances.max()) + 1, bool)
+        chosen[[member.instance_id for member in members]] = True
+        mask = chosen[frame.instances]
+        sparse = mask[::_STRIDE, ::_STRIDE]
+        if np.count_nonzero(mask) < _VISIBLE * mask.size or not sparse.any():
             continue
         label = members[0].label
-        near = float(np.median(disparity[mask]))
-        parts.append(Part(mask, label, taxonomy.label(label).kind, 1.0, near))
-        owners.append(members)
+        parts.append(Part(mask, label, taxonomy.label(label).kind, 1.0, float(np.median(disparity[sparse]))))
     size_wh = (frame.image.shape[1], frame.image.shape[0])
     scene = build_scene(parts, size_wh, (Activity("activity", frame.activity, 1.0),))
-    looks = appearances(scene, frame)
-    return _with_actions(scene, frame), looks
+    matched = _match(scene, frame)
+    return _with_actions(scene, frame, matched), {i: thing.appearance for i, thing in matched.items()}
 
 
 def _groups(frame: SynthFrame, taxonomy: Taxonomy) -> list[list[SynthObject]]:
@@ -51,24 +53,20 @@ def _match(scene: Scene, frame: SynthFrame) -> dict[int, SynthObject]:
     if scene.size_wh != size_wh:
         raise ValueError(f"the scene is of a {scene.size_wh} frame, the rendering is {size_wh}")
     by_id = {thing.instance_id: thing for thing in frame.objects}
+    instances = frame.instances[::_STRIDE, ::_STRIDE]
     found = {}
     for region in scene.regions:
-        mask = region.mask.to_array()
-        ids, counts = np.unique(frame.instances[mask], return_counts=True)
-        same = [(count, int(i)) for i, count in zip(ids, counts) if int(i) in by_id and by_id[int(i)].label == region.label]
+        mask = region.mask.to_array()[::_STRIDE, ::_STRIDE]
+        counts = np.bincount(instances[mask], minlength=1)
+        same = [i for i in np.flatnonzero(counts) if int(i) in by_id and by_id[int(i)].label == region.label]
         if not same:
             continue
-        count, instance = max(same)
-        whole = frame.labels == _class_of(frame, instance)
-        target = frame.instances == instance if region.kind in _COUNTED else whole
-        if iou(raster(mask), raster(target)) >= _MATCH_IOU:
-            found[region.id] = by_id[instance]
+        main = int(max(same, key=lambda i: counts[i]))
+        alone = region.kind in _COUNTED
+        ids = [main] if alone else [i for i, thing in by_id.items() if thing.label == region.label]
+        if iou(mask, np.isin(instances, ids)) >= _MATCH_IOU:
+            found[region.id] = by_id[main]
     return found
-
-
-def _class_of(frame: SynthFrame, instance: int) -> int:
-    values = frame.labels[frame.instances == instance]
-    return int(np.bincount(values).argmax())
 
 
 def appearances(scene: Scene, frame: SynthFrame) -> dict[int, Appearance]:
@@ -76,10 +74,9 @@ def appearances(scene: Scene, frame: SynthFrame) -> dict[int, Appearance]:
     return {region_id: thing.appearance for region_id, thing in _match(scene, frame).items()}
 
 
-def _with_actions(scene: Scene, frame: SynthFrame) -> Scene:
-    matched = _match(scene, frame)
+def _with_actions(scene: Scene, frame: SynthFrame, matched: Mapping[int, SynthObject]) -> Scene:
     labels = {region.label: region.id for region in scene.regions}
-    owner: Mapping[int, int] = {thing.instance_id: region_id for region_id, thing in matched.items()}
+    owner = {thing.instance_id: region_id for region_id, thing in matched.items()}
     by_id = {thing.instance_id: thing for thing in frame.objects}
     actions = []
     for region_id, thing in matched.items():
@@ -88,4 +85,4 @@ def _with_actions(scene: Scene, frame: SynthFrame) -> Scene:
         target = owner.get(thing.acts_on, labels.get(by_id[thing.acts_on].label))
         if target is not None and target != region_id:
             actions.append(Relation(region_id, "acts on", target))
-    return Scene(scene.size_wh, scene.regions, (*scene.relations, *actions), scene.activities)
+    return replace(scene, relations=(*scene.relations, *actions))
