@@ -33,7 +33,7 @@ class TestLlava(BackendContract):
         answer = vlm.generate([CHATS[0]], settings)[0]
         inputs = vlm._inputs([CHATS[0]], [_prompt(vlm, CHATS[0])])
         total, ids = 0.0, inputs["input_ids"]
-        for step in range(1, 4):
+        for step in range(1, 4):  # noqa: B007  used once the loop has ended
             more = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "pixel_values": inputs["pixel_values"]}
             logs = vlm.model(**more).logits[0, -1].log_softmax(-1)
             total, ids = total + float(logs.max()), torch.cat([ids, logs.argmax().view(1, 1)], dim=1)
