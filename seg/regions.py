@@ -129,9 +129,10 @@ def add_region(scene: Scene, mask: np.ndarray, label: str, kind: Kind, score: fl
     """The scene with one more region, drawn by hand, and that region's id; ``mask`` has the frame's size."""
     new = make_region(max((r.id for r in scene.regions), default=0) + 1, label, kind, mask, score)
     regions = [*scene.regions, new]
+    larger = replace(scene, regions=tuple(regions))  # RecordError for a mask of another size
     small = [raster(region.mask.to_array()) for region in regions]
     contacts = [relation for relation in touching(regions, small) if new.id in (relation.subject, relation.object)]
-    return replace(scene, regions=tuple(regions), relations=(*scene.relations, *contacts)), new.id
+    return replace(larger, relations=(*scene.relations, *contacts)), new.id
 
 
 def enlarge(mask: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
