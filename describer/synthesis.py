@@ -22,9 +22,9 @@ import numpy as np
 from describer import __version__
 from describer.errors import InputError, OutputError
 from describer.frames import pixels_sha256, read_image
+from describer.prompts.grounding import ground
 from describer.prompts.questions import questions
 from describer.prompts.sentences import region_sentence, scene_sentence
-from describer.prompts.grounding import ground
 from describer.records import to_line
 from describer.seg.synth import SynthFrame, render
 from describer.seg.truth import true_scene

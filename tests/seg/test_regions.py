@@ -61,7 +61,11 @@ def test_shafts_that_cross_or_meet_are_two_instruments(case):
 
 
 def test_three_shafts_are_three_instruments():
-    shafts = [rod((0, 300), (200, 200), 26, SIZE), rod((447, 300), (250, 195), 26, SIZE), rod((200, 0), (225, 180), 26, SIZE)]
+    shafts = [
+        rod((0, 300), (200, 200), 26, SIZE),
+        rod((447, 300), (250, 195), 26, SIZE),
+        rod((200, 0), (225, 180), 26, SIZE),
+    ]
     found = masks_of(scene_of(probabilities(("grasper", np.logical_or.reduce(shafts)))), "grasper")
     assert len(found) == 3
     assert all(max(iou(shaft, mask) for mask in found) > 0.8 for shaft in shafts)
@@ -69,7 +73,13 @@ def test_three_shafts_are_three_instruments():
 
 @pytest.mark.parametrize(
     ("start", "end"),
-    [((0, 0), (150, 130)), ((-20, 20), (150, 130)), ((0, 60), (60, 0)), ((0, 200), (447, 210)), ((447, 357), (300, 200))],
+    [
+        ((0, 0), (150, 130)),
+        ((-20, 20), (150, 130)),
+        ((0, 60), (60, 0)),
+        ((0, 200), (447, 210)),
+        ((447, 357), (300, 200)),
+    ],
 )
 def test_one_straight_shaft_is_one_wherever_the_frame_cuts_it(start, end):
     mask = rod(start, end, 30, SIZE)
@@ -123,7 +133,11 @@ def test_a_tissue_under_an_instrument_is_one_region():
 
 
 def test_scores_are_mean_probabilities_and_ids_run_by_kind_then_area():
-    maps = probabilities(("gallbladder", disc((350, 250), (60, 60), SIZE)), ("blood", disc((100, 300), (30, 30), SIZE)), ("grasper", LEFT))
+    maps = probabilities(
+        ("gallbladder", disc((350, 250), (60, 60), SIZE)),
+        ("blood", disc((100, 300), (30, 30), SIZE)),
+        ("grasper", LEFT),
+    )
     scene = scene_of(maps)
     assert [region.label for region in scene.regions] == ["grasper", "blood", "liver", "gallbladder"]
     assert [region.id for region in scene.regions] == [1, 2, 3, 4]
@@ -185,10 +199,16 @@ def test_the_nearer_of_two_in_contact_is_said_to_be_nearer():
 
 
 def test_instruments_side_by_side_and_one_above_the_other():
-    maps = probabilities(("hook", disc((60, 180), (30, 30), SIZE)), ("grasper", disc((380, 170), (34, 34), SIZE)), ("scissors", disc((380, 40), (25, 25), SIZE)))
+    maps = probabilities(
+        ("hook", disc((60, 180), (30, 30), SIZE)),
+        ("grasper", disc((380, 170), (34, 34), SIZE)),
+        ("scissors", disc((380, 40), (25, 25), SIZE)),
+    )
     scene = scene_of(maps)
     name = {region.id: region.label for region in scene.regions}
-    said = {(name[r.subject], r.predicate, name[r.object]) for r in scene.relations if r.predicate in ("left of", "above")}
+    said = {
+        (name[r.subject], r.predicate, name[r.object]) for r in scene.relations if r.predicate in ("left of", "above")
+    }
     assert said == {("hook", "left of", "grasper"), ("hook", "left of", "scissors"), ("scissors", "above", "grasper")}
 
 
