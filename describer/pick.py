@@ -53,7 +53,7 @@ def _numbers(pointed: Pointed) -> list[float]:
 
 def _of_frame(mask: np.ndarray, hw: tuple[int, int]) -> np.ndarray:
     if mask.shape != tuple(hw):
-        raise InputError(f"the mask has shape {mask.shape}, the frame {tuple(hw)} (H, W); give one of the frame's size.")
+        raise InputError(f"the mask has shape {mask.shape}, the frame {tuple(hw)} (H, W); give one of that size.")
     if not mask.any():
         raise InputError("the mask is empty; paint at least one pixel.")
     return mask

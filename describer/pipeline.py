@@ -160,5 +160,5 @@ def pick_device(device: str) -> str:
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if device.startswith("cuda") and not torch.cuda.is_available():
-        raise InputError(f"--device {device}: torch sees no GPU here; use --device cpu or install a CUDA build of torch.")
+        raise InputError(f"--device {device}: torch sees no GPU; use --device cpu or install a CUDA build of torch.")
     return device

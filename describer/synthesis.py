@@ -89,7 +89,7 @@ def _save(path: Path, image: np.ndarray, options: list[int]) -> None:
     try:
         path.write_bytes(data.tobytes())
     except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error.strerror}); free space or choose another folder.") from error
+        raise OutputError(f"{path} cannot be written ({error.strerror}); choose another folder.") from error
 
 
 def parallel(function: Callable[[Any], Any], jobs: list[Any], workers: int) -> Iterator[Any]:
