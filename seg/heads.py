@@ -101,11 +101,21 @@ class DepthHead(nn.Module):
 
 
 class ActivityHead(nn.Module):
-    """What is being done, from the class token and the mean token. Shape: (B, 1 + N, hidden) -> (B, K)."""
+    """What is being done, from the whole (class token, mean token) and from what was found where.
 
-    def __init__(self, hidden: int, activities: int) -> None:
+    The second branch sees each class's mean and largest probability and the mean dense feature: an activity is
+    mostly which instrument is at work. It reads the dense path without moving it.
+
+    Shape: tokens (B, 1 + N, hidden), logits (B, C, h, w), features (B, width, h, w) -> (B, K).
+    """
+
+    def __init__(self, hidden: int, classes: int, width: int, activities: int) -> None:
         super().__init__()
         self.mlp = nn.Sequential(nn.Linear(2 * hidden, hidden), nn.GELU(), nn.Linear(hidden, activities))
+        self.evidence = nn.Sequential(nn.Linear(2 * classes + width, 96), nn.GELU(), nn.Linear(96, activities))
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        return self.mlp(torch.cat((tokens[:, 0], tokens[:, 1:].mean(1)), dim=1))
+    def forward(self, tokens: Tensor, logits: Tensor, features: Tensor) -> Tensor:
+        whole = self.mlp(torch.cat((tokens[:, 0], tokens[:, 1:].mean(1)), dim=1))
+        found = logits.detach().float().softmax(1).flatten(2)
+        dense = features.detach().float().flatten(2).mean(2)
+        return whole + self.evidence(torch.cat((found.mean(2), found.amax(2), dense), dim=1))

@@ -57,7 +57,11 @@ class SceneModel(PreTrainedModel):
         self.decoder = DenseDecoder(backbone.hidden_size, config.decoder_width)
         self.classify = nn.Conv2d(config.decoder_width // 2, len(config.class_names), 1)
         activities = len(config.activity_names)
-        self.activity = ActivityHead(backbone.hidden_size, activities) if activities else None
+        self.activity = (
+            ActivityHead(backbone.hidden_size, len(config.class_names), config.decoder_width // 2, activities)
+            if activities
+            else None
+        )
         self.depth = DepthHead(config.decoder_width // 2) if config.depth else None
         if config.adapter == "tesla":
             self._wrap_backbone()
@@ -122,9 +126,10 @@ class SceneModel(PreTrainedModel):
         states = self.backbone(seen, output_hidden_states=True).hidden_states
         tokens = [self.backbone.layernorm(states[k]) for k in self.config.feature_layers]
         features = self.decoder([_as_map(t, grid) for t in tokens], pixel_values)
+        logits = self.classify(features)
         return SceneOutput(
-            logits=self.classify(features),
-            activity_logits=None if self.activity is None else self.activity(tokens[-1]),
+            logits=logits,
+            activity_logits=None if self.activity is None else self.activity(tokens[-1], logits, features),
             disparity=None if self.depth is None else self.depth(features),
         )
 
