@@ -29,7 +29,7 @@ def language_scores(
     scene: entity F1 of the summary. Appearance words against what was rendered. ``black`` blanks every
     picture (the control): what is still right then was guessed, not seen.
     """
-    told = list(told_frames(first_seed, n, describer.scene_model.name))
+    told = list(told_frames(first_seed, n, str(describer.scene_model.folder)))
     records = _annotations(describer, told, black)
     said, given, seen = [], [], []
     summaries = []

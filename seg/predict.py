@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -38,14 +40,16 @@ def scene_model_folder(spec: str) -> Path:
 
 
 def _load(folder: Path) -> SceneModel:
+    model: SceneModel
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         kind = config.get("model_type") if isinstance(config, dict) else None
         if kind != SceneConfig.model_type:
             raise ValueError(f"its config.json is of a {kind!r} model, not {SceneConfig.model_type!r}")
-        model, info = SceneModel.from_pretrained(
+        loaded: Any = SceneModel.from_pretrained(
             folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True
         )
+        model, info = loaded
         if info["missing_keys"]:
             raise ValueError(f"its weights lack {len(info['missing_keys'])} tensors, {min(info['missing_keys'])} first")
     except (OSError, ValueError, TypeError, RuntimeError, SafetensorError, DescriberError) as error:
@@ -62,9 +66,10 @@ def _work_size(hw: tuple[int, int]) -> tuple[int, int]:
 class ScenePredictor:
     """A scene model ready to use: ``predict`` turns RGB frames into Scenes."""
 
-    def __init__(self, model: SceneModel, name: str, device: str = "cpu") -> None:
-        self.model = model.to(device).eval()  # type: ignore[arg-type]
+    def __init__(self, model: SceneModel, name: str, device: str = "cpu", folder: Path | None = None) -> None:
+        self.model: SceneModel = model.to(device).eval()  # type: ignore[arg-type]
         self.name = name
+        self.folder = folder
         self.device = device
         self.taxonomy: Taxonomy = load_taxonomy(model.config.taxonomy)
         unknown = sorted(set(model.config.class_names[1:]) - set(self.taxonomy.names))
@@ -78,8 +83,11 @@ class ScenePredictor:
     def load(cls, spec: str = EMBEDDED, device: str = "cpu") -> ScenePredictor:
         """From "embedded" or a folder; ModelError when the folder holds no scene model."""
         folder = scene_model_folder(spec)
+        # Weights trained again into the same folder are another model: records and resumed runs must tell.
         model = _load(folder)
-        return cls(model, EMBEDDED if spec == EMBEDDED else str(folder), device)
+        digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()[:8]
+        name = EMBEDDED if spec == EMBEDDED else folder.name
+        return cls(model, f"{name}@{digest}", device, folder)
 
     def predict(self, images: Sequence[np.ndarray], batch_size: int = 8) -> list[Scene]:
         """Scenes of RGB uint8 ``(H, W, 3)`` frames of any sizes, in order."""
