@@ -174,13 +174,12 @@ def snare(stage: Stage, target: int, at_px: tuple[float, float], radius: float) 
     mask = np.zeros((h, w), np.uint8)
     px = np.round(points * w * 16).astype(np.int32)
     cv2.polylines(mask, [px], True, 255, max(2, round(w * rng.uniform(0.012, 0.018))), cv2.LINE_AA, 4)
-    colour = tips.bevelled(rng, mask, tips.STEEL if rng.random() < 0.7 else tips.GOLD, 1.2, max(1.5, w * 0.006))
-    box = (slice(0, h), slice(0, w))
+    colour, box = tips.bevelled(rng, mask, tips.STEEL if rng.random() < 0.7 else tips.GOLD, 1.2, max(1.5, w * 0.006))
     end = points[0] * w
     sheath = (tips.IVORY, tips.BLUE, (224, 178, 190), (206, 190, 120), (120, 160, 190))[int(rng.integers(5))]
     width, taper = rng.uniform(0.035, 0.06) * w, rng.uniform(0.6, 1.8)
     tube_ = Shaft((float(end[0]), float(end[1])), angle, width, taper, sheath, 0.5, depth)
     draw_shaft(rng, layer, tube_, collar=False)
-    layer.over(box, np.moveaxis(colour, -1, 0), mask.astype(np.float32) / 255.0, depth)
+    layer.over(box, np.moveaxis(colour, -1, 0), mask[box] * np.float32(1 / 255), depth)
     tip = centre + rx * direction
     stage.put(layer, Draft("snare", target, "snare", (float(tip[0] * w), float(tip[1] * w))))

@@ -43,9 +43,13 @@ def name_colour(rgb: Array) -> str:
     return NAMED[int(np.argmin((delta * delta).sum(axis=1)))][0]
 
 
+def _quantile(values: Array, share: float) -> float:
+    return float(np.partition(values, at := int(share * (len(values) - 1)))[at])
+
+
 def mean_colour(pixels: Array) -> Array:
     """Typical display colour of an object's pixels (N, 3): without its deepest shadows and its highlights."""
     luma = pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
-    low, high = np.percentile(luma, (45, 94))
+    low, high = _quantile(luma, 0.45), _quantile(luma, 0.94)
     keep = (luma >= low) & (luma <= high)
     return pixels[keep].mean(axis=0) if keep.any() else pixels.mean(axis=0)

@@ -56,7 +56,7 @@ def scope_border(rng: Rng, size_hw: tuple[int, int], kind: str) -> Array:
 
 
 def grade(rng: Rng, image: Array, inside: Array) -> Array:
-    """Exposure, white balance, saturation and tone of a linear image (3, H, W); returns display (H, W, 3)."""
+    """Exposure, white balance, saturation and tone of a linear image; returns display values. Both (3, H, W)."""
     sample = image[:, ::6, ::6][:, inside[::6, ::6]]
     level = float(np.clip(sample, 0, 1).mean()) if sample.size else 0.2
     target = rng.uniform(0.13, 0.3)
@@ -65,7 +65,7 @@ def grade(rng: Rng, image: Array, inside: Array) -> Array:
     if rng.random() < 0.06:
         cast *= np.array([rng.uniform(0.8, 1.0), 1.0, rng.uniform(1.05, 1.3)], np.float32)
     image = image * cast[:, None, None]
-    np.maximum(image, 0.0, out=image)
+    np.clip(image, 0.0, None, out=image)
     np.sqrt(image, out=image)
     keep = rng.uniform(0.02, 0.3) if rng.random() < 0.04 else rng.uniform(0.8, 1.35)
     grey = 0.3 * image[0] + 0.55 * image[1] + 0.15 * image[2]
@@ -73,21 +73,23 @@ def grade(rng: Rng, image: Array, inside: Array) -> Array:
     image += np.float32(1.0 - keep) * grey
     # A soft shoulder keeps highlights from clipping at once, as camera curves do.
     knee = 0.82
-    over = np.maximum(image - knee, 0.0)
-    image = np.minimum(image, knee) + over / (1.0 + over / 0.26)
+    over = image - np.float32(knee)
+    np.clip(over, 0.0, None, out=over)
+    image -= over
+    image += over / (1.0 + over * np.float32(1 / 0.26))
     # Contrast about mid-grey, as recorders add it.
     contrast = rng.uniform(1.0, 1.4)
     image *= np.float32(contrast)
     image += np.float32(0.45 * (1.0 - contrast) + rng.uniform(-0.02, 0.02))
-    return cv2.merge(list(image))
+    return image
 
 
 def lens(rng: Rng, image: Array) -> tuple[Array, bool, bool]:
-    """Defocus and dirt on the front lens: (image, blurred, dirty)."""
-    h, w = image.shape[:2]
+    """Defocus and dirt on the front lens: (image (3, H, W), blurred, dirty)."""
+    h, w = image.shape[1:]
     blurred = bool(rng.random() < 0.1)
     sigma = rng.uniform(0.0045, 0.009) * w if blurred else rng.uniform(0.0005, 0.0028) * w
-    image = cv2.GaussianBlur(image, (0, 0), max(sigma, 0.35))
+    image = _planewise(image, max(sigma, 0.35))
     dirty = bool(rng.random() < 0.08)
     if dirty:
         spots = np.zeros((max(8, h // 4), max(8, w // 4)), np.float32)
@@ -95,26 +97,43 @@ def lens(rng: Rng, image: Array) -> tuple[Array, bool, bool]:
             centre = (int(rng.uniform(0, w / 4)), int(rng.uniform(0, h / 4)))
             axes = (int(w * rng.uniform(0.008, 0.03)), int(w * rng.uniform(0.006, 0.02)))
             cv2.ellipse(spots, centre, axes, rng.uniform(0, 180), 0, 360, 1.0, -1)
-        spots = cv2.resize(cv2.GaussianBlur(spots, (0, 0), max(0.8, w / 320)), (w, h))[..., None]
-        soft = cv2.resize(image, (max(4, w // 12), max(4, h // 12)), interpolation=cv2.INTER_AREA)
-        soft = cv2.resize(soft, (w, h)) * rng.uniform(0.8, 1.1) + rng.uniform(0.0, 0.08)
-        image = image + spots * 0.85 * (soft - image)
+        spots = cv2.resize(cv2.GaussianBlur(spots, (0, 0), max(0.8, w / 320)), (w, h)) * np.float32(0.85)
+        gain, haze = rng.uniform(0.8, 1.1), rng.uniform(0.0, 0.08)
+        for plane in image:
+            soft = cv2.resize(plane, (max(4, w // 12), max(4, h // 12)), interpolation=cv2.INTER_AREA)
+            plane += spots * (cv2.resize(soft * gain + haze, (w, h)) - plane)
     return image, blurred, dirty
 
 
+def _planewise(image: Array, sigma_px: float) -> Array:
+    """A Gaussian blur of (3, H, W)."""
+    out = np.empty_like(image)
+    for plane, target in zip(image, out, strict=True):
+        cv2.GaussianBlur(plane, (0, 0), sigma_px, dst=target)
+    return out
+
+
 def camera(rng: Rng, image: Array, inside: Array) -> Array:
-    """Sensor noise, scope border, interlace, sharpening and compression; returns uint8 RGB."""
+    """Sensor noise, scope border, interlace, sharpening and compression of display values (3, H, W); returns uint8 RGB (H, W, 3)."""
     h, w = inside.shape
     if rng.random() < 0.35:
-        image = image + rng.uniform(0.3, 1.0) * (image - cv2.GaussianBlur(image, (0, 0), max(0.6, w / 500)))
+        amount = np.float32(rng.uniform(0.3, 1.0))
+        image = image * (1 + amount) - _planewise(image, max(0.6, w / 500)) * amount
     tile = rng.standard_normal((128, 128, 3), dtype=np.float32)
     tile = cv2.GaussianBlur(tile, (0, 0), rng.uniform(0.4, 0.9)) * rng.uniform(0.004, 0.028)
-    image = image + np.tile(tile.astype(np.float32), (h // 128 + 1, w // 128 + 1, 1))[:h, :w]
+    grain = np.ascontiguousarray(np.moveaxis(tile.astype(np.float32), -1, 0))
+    for y in range(0, h, 128):
+        for x in range(0, w, 128):
+            part = image[:, y : y + 128, x : x + 128]
+            part += grain[:, : part.shape[1], : part.shape[2]]
     if not inside.all():
         edge = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), max(0.6, w * rng.uniform(0.0008, 0.004)))
-        image = image * np.minimum(edge, inside + 0.6)[..., None]
-        image = image + (~inside * rng.uniform(0.0, 0.05))[..., None] * np.array([1, 0.6, 0.6], np.float32)
-    out: Array = cv2.convertScaleAbs(np.clip(image, 0.0, 1.0), alpha=255.0)
+        image *= np.where(inside, edge, np.clip(edge, 0.0, np.float32(0.6)))
+        stray = ~inside * np.float32(rng.uniform(0.0, 0.05))
+        for plane, share in zip(image, (1.0, 0.6, 0.6), strict=True):
+            plane += stray * np.float32(share)
+    np.clip(image, 0.0, 1.0, out=image)
+    out: Array = cv2.merge([cv2.convertScaleAbs(plane, alpha=255.0) for plane in image])
     if rng.random() < 0.05:
         out[1::2] = np.roll(out[1::2], int(rng.integers(1, 4)), axis=1)
     if rng.random() < 0.7:

@@ -92,7 +92,9 @@ class Shaft:
 
 def draw_shaft(rng: Rng, layer: Layer, shaft: Shaft, collar: bool = True) -> None:
     """Lay a shaft on the layer, coming from the camera's side of the frame; `collar` allows a steel ring."""
-    end_xy, angle, width_px, taper = shaft.end_xy, shaft.angle, shaft.width_px, shaft.taper
+    # Plain floats keep the fields below in single precision.
+    end_xy = float(shaft.end_xy[0]), float(shaft.end_xy[1])
+    angle, width_px, taper = float(shaft.angle), float(shaft.width_px), float(shaft.taper)
     h, w = layer.alpha.shape
     box = _shaft_box((h, w), end_xy, angle, width_px * (1.0 + taper))
     if box is None:

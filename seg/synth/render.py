@@ -93,9 +93,12 @@ def _objects(stage: Stage, picture: Array, labels: Array, instances: Array, blur
     cover = {name: field[::step, ::step] for name, field in stage.canvas.cover.items()}
     found = []
     for instance in sorted(kept):
-        where = small_ids == instance
-        if not where.any():
+        rows, cols = np.nonzero(small_ids == instance)
+        if not len(rows):
             continue
+        # Some thousand pixels tell the looks of a large thing as well as all of them.
+        skip = max(1, len(rows) // 3000)
+        where = rows[::skip], cols[::skip]
         draft = stage.drafts.get(instance)
         label = draft.label if draft is not None else CORE_NAMES[int(small_labels[where][0])]
         look = _appearance(small_picture[where], {n: f[where] for n, f in cover.items()}, label, draft, blurred)
@@ -136,11 +139,11 @@ def _appearance(pixels: Array, cover: dict[str, Array], label: str, draft: Draft
 
 def _view(stage: Stage, picture: Array, inside: Array, blurred: bool, dirty: bool) -> SynthView:
     """The view's disturbances, measured on what was drawn."""
-    cover = {name: field[::2, ::2][inside[::2, ::2]] for name, field in stage.canvas.cover.items()}
-    smoke = float(cover["smoke"].mean())
-    pooled = stage.canvas.labels[::2, ::2][inside[::2, ::2]] == CORE_NAMES.index("blood")
-    blood = float((pooled | (cover["blood"] > 0.45)).mean())
-    blown = float((picture[::2, ::2][inside[::2, ::2]].min(axis=-1) > 225).mean())
+    seen = np.nonzero(inside[::2, ::2])
+    smoke = float(stage.canvas.cover["smoke"][::2, ::2][seen].mean())
+    pooled = stage.canvas.labels[::2, ::2][seen] == CORE_NAMES.index("blood")
+    blood = float((pooled | (stage.canvas.cover["blood"][::2, ::2][seen] > 0.45)).mean())
+    blown = float((picture[::2, ::2][seen] > 225).all(axis=-1).mean())
     return SynthView(
         smoke="heavy" if smoke > 0.4 else ("light" if smoke > 0.12 else "none"),
         blood="a lot" if blood > 0.07 else ("some" if blood > 0.008 else "none"),

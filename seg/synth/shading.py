@@ -78,7 +78,7 @@ class Canvas:
         box = bounding_box(alpha > 0.004)
         if box is None:
             return
-        part = alpha[box]
+        part = np.ascontiguousarray(alpha[box])
         for plane, value in zip(self.albedo, colour, strict=True):
             plane[box] += part * (value - plane[box])
         if kind is not None:
@@ -111,7 +111,7 @@ def light_gain(rng: Rng, depth: Array) -> Array:
     # Deep fields go dark: automatic exposure follows what is near.
     if rng.random() < 0.5:
         fall *= ratio
-    return np.minimum(fall, 3.6) * cone
+    return np.clip(fall, None, 3.6) * cone
 
 
 def shade(rng: Rng, canvas: Canvas) -> tuple[Array, Array]:
@@ -132,18 +132,20 @@ def shade(rng: Rng, canvas: Canvas) -> tuple[Array, Array]:
     gy *= steep
     length = np.sqrt(lx * lx + ly * ly + 1.0)
     inverse = 1.0 / np.sqrt(gx * gx + gy * gy + 1.0)
-    cosine = (1.0 - gx * lx - gy * ly) * inverse / length
-    diffuse = np.maximum(cosine, 0.0) * 0.88 + 0.12
+    diffuse = (1.0 - gx * lx - gy * ly) * inverse / length
+    np.clip(diffuse, 0.0, None, out=diffuse)
+    diffuse *= np.float32(0.88)
+    diffuse += np.float32(0.12)
 
     wide, near = _blurred(edge, w * 0.05), _blurred(edge, w * 0.014)
     hollow = np.clip((wide - edge) * rng.uniform(2.5, 6.0), 0.0, 0.75)
     hollow += np.clip((near - edge) * rng.uniform(1.0, 7.0), 0.0, 0.4)
-    light = gain * diffuse * (1.0 - np.minimum(hollow, 0.86))
+    light = gain * diffuse * (1.0 - np.clip(hollow, None, 0.86))
     image = canvas.albedo * light
 
     spark = _sparkle(rng, canvas, gx + lx / (1.0 + length), gy + ly / (1.0 + length))
-    spark *= np.minimum(gain, 1.6) * canvas.gloss
-    np.copyto(canvas.cover["glare"], np.minimum(spark, 1.0))
+    spark *= np.clip(gain, None, 1.6) * canvas.gloss
+    np.clip(spark, None, 1.0, out=canvas.cover["glare"])
     image += spark
     return image, gain
 

@@ -71,15 +71,15 @@ def tube(grid: Grid, points: Array, radii: Array) -> tuple[Array, Array]:
     along = np.zeros(grid.size_hw, np.float32)
     count = len(points) - 1
     for index in range(count):
-        (ax, ay), (bx, by) = points[index], points[index + 1]
+        (ax, ay), (bx, by) = points[index].tolist(), points[index + 1].tolist()
         ex, ey = bx - ax, by - ay
         px, py = grid.xs - np.float32(ax), grid.ys - np.float32(ay)
         t = np.clip((px * ex + py * ey) / (ex * ex + ey * ey + 1e-9), 0.0, 1.0)
-        radius = radii[index] + (radii[index + 1] - radii[index]) * t
+        radius = float(radii[index]) + float(radii[index + 1] - radii[index]) * t
         distance = radius - np.hypot(px - t * ex, py - t * ey)
         closer = distance > best
-        np.copyto(best, distance, where=closer, casting="same_kind")
-        np.copyto(along, (index + t) / count, where=closer, casting="same_kind")
+        np.copyto(best, distance, where=closer)
+        np.copyto(along, (index + t) / count, where=closer)
     return best, along
 
 

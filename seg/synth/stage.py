@@ -101,8 +101,17 @@ class Stage:
         h, w = self.size_hw
         xs = (np.arange(w, dtype=np.float32)[None, :] - at_px[0]) / w
         ys = (np.arange(h, dtype=np.float32)[:, None] - at_px[1]) / w
-        ragged = fbm(self.rng, (h, w), 9, 4, 0.6) * roughness
-        return smoothstep(0.0, ramp, 1.0 - np.sqrt(xs * xs + ys * ys) / radius + ragged)
+        ragged = fbm(self.rng, (h, w), 9, 4, 0.6)
+        reach = radius * (1.0 + roughness * max(float(ragged.max()), 0.0))
+        # Beyond its longest tongue there is nothing to work out.
+        rows, cols = np.flatnonzero(np.abs(ys[:, 0]) <= reach), np.flatnonzero(np.abs(xs[0]) <= reach)
+        spot = np.zeros((h, w), np.float32)
+        if len(rows) and len(cols):
+            box = slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
+            xs, ys = xs[:, box[1]], ys[box[0]]
+            away = np.sqrt(xs * xs + ys * ys) * np.float32(1.0 / radius)
+            spot[box] = smoothstep(0.0, ramp, 1.0 - away + ragged[box] * np.float32(roughness))
+        return spot
 
     def stain(
         self,
@@ -118,7 +127,8 @@ class Stage:
         """A ragged spot of colour on the tissue: blood, char, coagulum."""
         alpha = self.near(at_px, radius, 0.5, ramp) * strength
         self.canvas.tint(alpha, linear(colour), kind)
-        self.canvas.gloss += alpha * gloss
+        if gloss:
+            self.canvas.gloss += alpha * gloss
 
     def pool(self, at_px: tuple[float, float], radii: tuple[float, float], angle: float) -> int | None:
         """A pool of blood lying level in the tissue, thin at its rim; its instance id."""
@@ -158,7 +168,11 @@ class Stage:
         small = cv2.resize(layer.alpha, (w // 4, h // 4), interpolation=cv2.INTER_AREA)
         shift = np.array([[1, 0, dx / 4], [0, 1, dy / 4]], np.float32)
         small = cv2.GaussianBlur(cv2.warpAffine(small, shift, (w // 4, h // 4)), (0, 0), max(0.8, w / 300))
-        self.image *= 1.0 - cv2.resize(small, (w, h)) * np.float32(rng.uniform(0.3, 0.7))
+        dark = np.float32(rng.uniform(0.3, 0.7))
+        shaded = bounding_box(small > 0)
+        if shaded is not None:
+            rows, cols = _widened(tuple(slice(4 * s.start, 4 * s.stop + 4) for s in shaded), (h, w), 8)
+            self.image[:, rows, cols] *= 1.0 - cv2.resize(small, (w, h))[rows, cols] * dark
         instance = canvas.new_id()
         self.drafts[instance] = draft
         box = bounding_box(layer.alpha > 0.004)

@@ -9,7 +9,9 @@ import numpy as np
 
 from describer.seg.synth.arrays import Array, Rng
 from describer.seg.synth.noise import fbm, smoothstep
+from describer.seg.synth.shapes import bounding_box
 
+Box = tuple[slice, slice]
 Colour = tuple[float, float, float]
 STEEL: Colour = (176, 180, 186)
 DARK_STEEL: Colour = (98, 100, 106)
@@ -61,18 +63,24 @@ class Sprite:
 
     def add(self, rng: Rng, mask: Array, colour: Colour, shine: float = 1.0, bevel: float = 0.16) -> None:
         """Lay a part over what is there, its edges rounded over `bevel` units and lit from the camera."""
-        lit = bevelled(rng, mask, colour, shine, max(1.5, bevel * self.unit_px))
-        cover = mask.astype(np.float32) / 255.0
-        self.colour += cover[..., None] * (lit - self.colour)
-        np.maximum(self.alpha, cover, out=self.alpha)
+        lit, box = bevelled(rng, mask, colour, shine, max(1.5, bevel * self.unit_px))
+        cover = mask[box] * np.float32(1 / 255)
+        under = self.colour[box]
+        under += cv2.merge([cover] * 3) * (lit - under)
+        np.maximum(self.alpha[box], cover, out=self.alpha[box])
 
     def darken(self, mask: Array, amount: float) -> None:
         """Grooves, slots and holes."""
-        self.colour *= (1.0 - amount * mask.astype(np.float32) / 255.0)[..., None]
+        box = bounding_box(mask)
+        if box is not None:
+            keep = 1.0 - mask[box] * np.float32(amount / 255.0)
+            self.colour[box] *= cv2.merge([keep] * 3)
 
 
-def bevelled(rng: Rng, mask: Array, colour: Colour, shine: float, bevel_px: float) -> Array:
-    """A flat part with rounded edges under the headlight; linear colour, shape (h, w, 3)."""
+def bevelled(rng: Rng, mask: Array, colour: Colour, shine: float, bevel_px: float) -> tuple[Array, Box]:
+    """A flat part with rounded edges under the headlight: linear colour (h, w, 3) and the box that it fills."""
+    shape, box = mask.shape, _roomy_box(mask, bevel_px)
+    mask = np.ascontiguousarray(mask[box])
     distance = cv2.distanceTransform((mask > 127).astype(np.uint8), cv2.DIST_L2, 3)
     t = 1.0 - np.minimum(distance / bevel_px, 1.0)
     height = np.sqrt(np.maximum(1.0 - t * t, 0.0)) * bevel_px
@@ -82,14 +90,24 @@ def bevelled(rng: Rng, mask: Array, colour: Colour, shine: float, bevel_px: floa
     nz = 1.0 / np.sqrt(1.0 + gx * gx + gy * gy)
     lx, ly = rng.uniform(-0.6, 0.6), rng.uniform(-0.8, 0.3)
     tilt = (gx * lx + gy * ly) * nz
-    grime = fbm(rng, mask.shape, 7, 3)
+    grime = fbm(rng, shape, 7, 3)[box]
     base = np.square(np.asarray(colour, np.float32) / 255.0)
     # Metal mirrors the bright cone and the dark belly in turn: a banded response, not a plain cosine.
     facing = np.clip(nz - tilt, 0.0, 1.3)
     light = 0.1 + 0.62 * facing * facing + 0.1 * grime * shine
-    lit = base * np.maximum(light, 0.04)[..., None]
-    flash = smoothstep(0.45, 1.0, -tilt + 0.22 * grime) * shine
-    return lit + (flash * 0.9)[..., None]
+    np.clip(light, 0.04, None, out=light)
+    flash = smoothstep(0.45, 1.0, -tilt + 0.22 * grime) * np.float32(shine * 0.9)
+    return cv2.merge([light * value + flash for value in base]), box
+
+
+def _roomy_box(mask: Array, bevel_px: float) -> Box:
+    """Where a part is, with room for the blur of its edges."""
+    box = bounding_box(mask)
+    if box is None:
+        return slice(0, min(4, mask.shape[0])), slice(0, min(4, mask.shape[1]))
+    room = int(bevel_px) + 4
+    rows, cols = (slice(max(s.start - room, 0), min(s.stop + room, size)) for s, size in zip(box, mask.shape, strict=True))
+    return rows, cols
 
 
 def _jaw(length: float, width: float, tip_width: float, bow: float, side: float) -> Array:

@@ -63,8 +63,12 @@ def _mix(base: Array, parts: list[tuple[Array, Array]]) -> Array:
     """Display colour `base` (3,) blended with (weight map, colour) in turn; returns linear (3, h, w)."""
     image = np.empty((3, *parts[0][0].shape), np.float32)
     image[:] = (base / 255.0)[:, None, None]
+    change = np.empty_like(image[0])
     for weight, colour in parts:
-        image += weight * ((np.asarray(colour, np.float32) / 255.0)[:, None, None] - image)
+        for plane, value in zip(image, colour, strict=True):
+            np.subtract(np.float32(value / 255.0), plane, out=change)
+            change *= weight
+            plane += change
     return np.square(image, out=image)
 
 
