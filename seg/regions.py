@@ -15,6 +15,7 @@ import numpy as np
 
 from describer.geometry import make_region, raster, touching
 from describer.masks import components
+from describer.seg.decision import decide
 from describer.seg.shafts import split_shafts, view_rim
 from describer.taxonomy import Taxonomy
 from describer.types import Activity, Kind, Region, Relation, Scene
@@ -25,6 +26,8 @@ _DEBRIS = {"instrument": 0.0015, "pathology": 0.0015, "other": 0.0015, "anatomy"
 _PIECE = 0.25  # a part of a merged region is kept when it is at least this share of the kind's debris limit
 _SECOND_LABEL = 0.30  # a component is two instruments when the second label holds this share of it
 _MAX_REGIONS = 14
+_CRUMB = 0.08  # of an organ's largest part
+_MEDIAN_PX = 9
 _NEARER = 1.15
 
 
@@ -46,12 +49,11 @@ def find_parts(
 
     ``disparity`` is ``(h, w)`` or None. Masks of the result have shape (h, w).
     """
-    winner = probabilities.argmax(axis=0)
     kinds = {name: taxonomy.label(name).kind for name in class_names[1:]}
     tools = [i for i, name in enumerate(class_names) if i and kinds[name] == "instrument"]
+    winner = _without_specks(decide(probabilities, tools), tools)
     found = []
-    tool_mask = np.isin(winner, tools)
-    for mask in _instruments(tool_mask, winner, tools):
+    for mask in _instruments(np.isin(winner, tools), winner, tools):
         index = max(tools, key=lambda i: float(probabilities[i][mask].sum()))
         found.append(_part(mask, index, probabilities, disparity, class_names, kinds))
     for index, name in enumerate(class_names):
@@ -60,6 +62,13 @@ def find_parts(
         for mask in _others(winner == index, kinds[name]):
             found.append(_part(mask, index, probabilities, disparity, class_names, kinds))
     return found
+
+
+def _without_specks(winner: np.ndarray, tools: Sequence[int]) -> np.ndarray:
+    """Tissue borders smoothed by a median filter; instruments, which may be thin, stay as they are."""
+    smooth = cv2.medianBlur(winner.astype(np.uint8), _MEDIAN_PX)
+    keep = np.isin(winner, tools) | np.isin(smooth, tools)
+    return np.where(keep, winner, smooth)
 
 
 def _part(
@@ -98,11 +107,15 @@ def _by_label(mask: np.ndarray, winner: np.ndarray, tools: Sequence[int], rim: n
 
 def _others(mask: np.ndarray, kind: str) -> list[np.ndarray]:
     least = int(_DEBRIS[kind] * mask.size)
-    parts = components(mask, least if kind == "pathology" else max(int(_PIECE * least), 4))
     if kind == "pathology":
-        return parts
-    if not parts or sum(np.count_nonzero(p) for p in parts) < least:
+        return components(mask, least)
+    parts = components(mask, max(int(_PIECE * least), 4))
+    areas = [int(np.count_nonzero(part)) for part in parts]
+    if sum(areas) < least:
         return []
+    if kind == "anatomy":
+        # An organ seen left and right of an instrument is one organ; crumbs far smaller than it are guesses.
+        parts = [part for part, area in zip(parts, areas) if area >= _CRUMB * areas[0]]
     return [np.logical_or.reduce(parts)]
 
 
@@ -157,7 +170,7 @@ def _inside(regions: Sequence[Region], masks: Sequence[np.ndarray]) -> list[Rela
             continue
         rim = cv2.dilate(mask.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool) & ~mask
         for other, around in zip(regions, masks):
-            if other.kind == "anatomy" and np.count_nonzero(rim & around) >= 0.85 * max(np.count_nonzero(rim), 1):
+            if other.kind == "anatomy" and np.count_nonzero(rim & around) >= 0.85 * max(int(np.count_nonzero(rim)), 1):
                 found.append(Relation(region.id, "inside", other.id))
     return found
 

@@ -1,6 +1,6 @@
 """Exact scores of a scene model on a cached source: what every reported number comes from.
 
-Rules. Predictions are resized to the labels' own size before the arg max. One confusion matrix is pooled over all
+Rules. Predictions are resized to the labels' own size before `decision.decide`. One confusion matrix is pooled over all
 frames; a class counts in the mean if it has a labelled pixel. IGNORE pixels count nowhere. A REST pixel predicted
 as a class that its frame annotates is a false positive of that class; SOME_INSTRUMENT pixels enter only the
 instrument IoU, where all instruments are one class.
@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from describer.errors import ModelError, TaxonomyError
+from describer.seg.decision import decide
 from describer.seg.data import CachedDataset, Sample
 from describer.seg.image import TRAIN_HW, to_pixels
 from describer.seg.losses import IGNORE, REST, SOME_INSTRUMENT
@@ -105,7 +106,7 @@ def evaluate_scene(
         samples = [dataset[i] for i in range(start, min(start + batch_size, count))]
         output = _forward(model, samples, hw)
         for k, sample in enumerate(samples):
-            score.add(_classes(output, k, sample), _codes(sample, len(names)), sample.annotated)
+            score.add(_classes(output, k, sample, model.config.instrument_classes), _codes(sample, len(names)), sample.annotated)
             if output.activity_logits is not None and sample.activity >= 0:
                 right.append(int(output.activity_logits[k].argmax()) == sample.activity)
             error = _depth_error(output, k, sample)
@@ -130,11 +131,11 @@ def _forward(model: SceneModel, samples: Sequence[Sample], hw: tuple[int, int]) 
     return model(to_pixels([sample.image for sample in samples], hw).to(model.device))
 
 
-def _classes(output: SceneOutput, k: int, sample: Sample) -> np.ndarray:
+def _classes(output: SceneOutput, k: int, sample: Sample, instruments: Sequence[int]) -> np.ndarray:
     logits = output.logits
-    if logits is None:
-        raise ModelError("The output has no logits to score; give what SceneModel returned.")
-    return interpolate(logits[k : k + 1], sample.labels.shape)[0].argmax(0).cpu().numpy()
+    assert logits is not None  # the model always has this head; told to the type checker
+    probabilities = interpolate(logits[k : k + 1], sample.labels.shape)[0].softmax(0)
+    return decide(probabilities.cpu().numpy(), instruments)
 
 
 def _codes(sample: Sample, classes: int) -> np.ndarray:

@@ -88,17 +88,16 @@ def _objects(stage: Stage, picture: Array, labels: Array, instances: Array, blur
         labels[lost] = IGNORE
         instances[lost] = 0
     step = 2 if instances.size > 60000 else 1
-    small_ids, small_labels = instances[::step, ::step], labels[::step, ::step]
+    small_ids, small_labels = np.ascontiguousarray(instances[::step, ::step]), labels[::step, ::step]
     small_picture = picture[::step, ::step]
     cover = {name: field[::step, ::step] for name, field in stage.canvas.cover.items()}
     found = []
     for instance in sorted(kept):
-        rows, cols = np.nonzero(small_ids == instance)
-        if not len(rows):
+        pixels = np.flatnonzero(small_ids == instance)
+        if not len(pixels):
             continue
         # Some thousand pixels tell the looks of a large thing as well as all of them.
-        skip = max(1, len(rows) // 3000)
-        where = rows[::skip], cols[::skip]
+        where = np.divmod(pixels[:: max(1, len(pixels) // 3000)], small_ids.shape[1])
         draft = stage.drafts.get(instance)
         label = draft.label if draft is not None else CORE_NAMES[int(small_labels[where][0])]
         look = _appearance(small_picture[where], {n: f[where] for n, f in cover.items()}, label, draft, blurred)
@@ -139,11 +138,12 @@ def _appearance(pixels: Array, cover: dict[str, Array], label: str, draft: Draft
 
 def _view(stage: Stage, picture: Array, inside: Array, blurred: bool, dirty: bool) -> SynthView:
     """The view's disturbances, measured on what was drawn."""
-    seen = np.nonzero(inside[::2, ::2])
-    smoke = float(stage.canvas.cover["smoke"][::2, ::2][seen].mean())
-    pooled = stage.canvas.labels[::2, ::2][seen] == CORE_NAMES.index("blood")
-    blood = float((pooled | (stage.canvas.cover["blood"][::2, ::2][seen] > 0.45)).mean())
-    blown = float((picture[::2, ::2][seen] > 225).all(axis=-1).mean())
+    step = 4 if inside.size > 60000 else 2
+    seen = np.nonzero(inside[::step, ::step])
+    smoke = float(stage.canvas.cover["smoke"][::step, ::step][seen].mean())
+    pooled = stage.canvas.labels[::step, ::step][seen] == CORE_NAMES.index("blood")
+    blood = float((pooled | (stage.canvas.cover["blood"][::step, ::step][seen] > 0.45)).mean())
+    blown = float((picture[::step, ::step][seen].min(axis=-1) > 225).mean())
     return SynthView(
         smoke="heavy" if smoke > 0.4 else ("light" if smoke > 0.12 else "none"),
         blood="a lot" if blood > 0.07 else ("some" if blood > 0.008 else "none"),
