@@ -111,7 +111,7 @@ def _others(mask: np.ndarray, kind: str) -> list[np.ndarray]:
         return components(mask, least)
     parts = components(mask, max(int(_PIECE * least), 4))
     areas = [int(np.count_nonzero(part)) for part in parts]
-    if sum(areas) < least:
+    if not areas or sum(areas) < least:
         return []
     if kind == "anatomy":
         # An organ seen left and right of an instrument is one organ; crumbs far smaller than it are guesses.
