@@ -13,7 +13,6 @@ import json
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +52,16 @@ def true_descriptions(scene: Scene, looks: dict[int, Appearance], view: Any) -> 
     return (*said, ground(scene_sentence(scene, view), scene, taxonomy, None, 1.0))
 
 
-def true_annotation(frame: SynthFrame, source: str, index: int) -> tuple[Annotation, dict[int, Appearance]]:
-    """The record of a rendered frame, all of it true, and the looks of its regions."""
+def true_annotation(
+    frame: SynthFrame, source: str, index: int, stored: np.ndarray | None = None
+) -> tuple[Annotation, dict[int, Appearance]]:
+    """The record of a rendered frame, all of it true, and the looks of its regions.
+
+    The hash is that of ``stored``, what a reader of the source sees, where that differs from the frame's image.
+    """
     scene, looks = true_scene(frame, load_taxonomy("core"))
     size_wh = (frame.image.shape[1], frame.image.shape[0])
-    ref = FrameRef(source, index, None, size_wh, pixels_sha256(frame.image))
+    ref = FrameRef(source, index, None, size_wh, pixels_sha256(frame.image if stored is None else stored))
     made = Provenance("synth", "synth", None, "core", version=__version__)
     return Annotation(ref, scene, true_descriptions(scene, looks, frame.view), made), looks
 
@@ -66,11 +70,9 @@ def _write_one(job: tuple[Path, int, int, str, tuple[int, int]]) -> tuple[str, l
     out, index, seed, procedure, size_wh = job
     frame = render(seed, procedure, size_wh)
     name = f"{index:06d}"
-    record, looks = true_annotation(frame, f"images/{name}.jpg", index)
     image = out / "images" / f"{name}.jpg"
     _save(image, frame.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
-    # What a reader of the JPEG sees, so that the record's hash is the file's.
-    record = replace(record, frame=replace(record.frame, sha256=pixels_sha256(read_image(image))))
+    record, looks = true_annotation(frame, f"images/{name}.jpg", index, read_image(image))
     _save(out / "masks" / f"{name}.png", frame.labels, _FLAT_PNG)
     _save(out / "instances" / f"{name}.png", frame.instances, _FLAT_PNG)
     _save(out / "depth" / f"{name}.png", _depth_levels(frame.depth), _SLOPE_PNG)

@@ -49,7 +49,8 @@ def _quantile(values: Array, share: float) -> float:
 
 def mean_colour(pixels: Array) -> Array:
     """Typical display colour of an object's pixels (N, 3): without its deepest shadows and its highlights."""
-    luma = pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+    values = pixels.astype(np.float32)
+    luma = values @ np.array([0.299, 0.587, 0.114], np.float32)
     low, high = _quantile(luma, 0.45), _quantile(luma, 0.94)
-    keep = (luma >= low) & (luma <= high)
-    return pixels[keep].mean(axis=0) if keep.any() else pixels.mean(axis=0)
+    keep = ((luma >= low) & (luma <= high)).astype(np.float32)
+    return (keep @ values) / keep.sum()

@@ -101,7 +101,7 @@ def lens(rng: Rng, image: Array) -> tuple[Array, bool, bool]:
         gain, haze = rng.uniform(0.8, 1.1), rng.uniform(0.0, 0.08)
         for plane in image:
             soft = cv2.resize(plane, (max(4, w // 12), max(4, h // 12)), interpolation=cv2.INTER_AREA)
-            plane += spots * (cv2.resize(soft * gain + haze, (w, h)) - plane)
+            plane[:] += spots * (cv2.resize(soft * gain + haze, (w, h)) - plane)
     return image, blurred, dirty
 
 
@@ -114,7 +114,7 @@ def _planewise(image: Array, sigma_px: float) -> Array:
 
 
 def camera(rng: Rng, image: Array, inside: Array) -> Array:
-    """Sensor noise, scope border, interlace, sharpening and compression of display values (3, H, W); returns uint8 RGB (H, W, 3)."""
+    """Display values (3, H, W) as recorded, uint8 RGB (H, W, 3): noise, border, interlace, sharpening, compression."""
     h, w = inside.shape
     if rng.random() < 0.35:
         amount = np.float32(rng.uniform(0.3, 1.0))
@@ -131,7 +131,7 @@ def camera(rng: Rng, image: Array, inside: Array) -> Array:
         image *= np.where(inside, edge, np.clip(edge, 0.0, np.float32(0.6)))
         stray = ~inside * np.float32(rng.uniform(0.0, 0.05))
         for plane, share in zip(image, (1.0, 0.6, 0.6), strict=True):
-            plane += stray * np.float32(share)
+            plane[:] += stray * np.float32(share)
     np.clip(image, 0.0, 1.0, out=image)
     out: Array = cv2.merge([cv2.convertScaleAbs(plane, alpha=255.0) for plane in image])
     if rng.random() < 0.05:

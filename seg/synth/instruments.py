@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -66,7 +66,9 @@ class Layer:
         zeros = np.zeros(size_hw, np.float32)
         return cls(np.zeros((3, *size_hw), np.float32), zeros, zeros.copy(), np.ones(size_hw, np.float32))
 
-    def over(self, box: tuple[slice, slice], colour: Array, alpha: Array, depth: Array | float) -> None:
+    def over(
+        self, box: tuple[slice, slice], colour: Sequence[Array] | Array, alpha: Array, depth: Array | float
+    ) -> None:
         """Lay a patch, colour (3, h, w), over the layer inside `box`."""
         for plane, patch in zip(self.colour, colour, strict=True):
             plane[box] += alpha * (patch - plane[box])
@@ -106,13 +108,13 @@ def draw_shaft(rng: Rng, layer: Layer, shaft: Shaft, collar: bool = True) -> Non
     half = 0.5 * width_px * (1.0 + taper * back / w)
     across = (ys * cos - xs * sin) / np.maximum(half, 1.0)
     inside = np.clip((1.0 - np.abs(across)) * half + 0.5, 0.0, 1.0) * np.clip(back + 0.5, 0.0, 1.0)
-    bulge = np.sqrt(np.maximum(1.0 - across * across, 0.0))
+    bulge = np.sqrt(np.clip(1.0 - across * across, 0.0, None))
     grime = fbm(rng, inside.shape, max(2.0, inside.shape[1] / w * 9), 3)
     base = np.square(np.asarray(shaft.colour, np.float32) / 255.0)
     light = (0.18 + 0.7 * bulge + 0.06 * grime) * (1.0 + 0.5 * np.minimum(back / w, 1.0))
-    lit = base[:, None, None] * np.maximum(light, 0.03)
+    lit = base[:, None, None] * np.clip(light, 0.03, None)
     line, spread = rng.uniform(-0.5, 0.5), rng.uniform(0.06, 0.24)
-    streak = np.exp(-(((across - line) / spread) ** 2)) * np.maximum(1.0 + 0.4 * grime, 0.0)
+    streak = np.exp(-(((across - line) / spread) ** 2)) * np.clip(1.0 + 0.4 * grime, 0.0, None)
     streak += 0.35 * np.exp(-(((across + line * 1.4 + 0.1) / 0.12) ** 2))
     lit += streak * shaft.shine * rng.uniform(0.12, 0.5)
     if collar and rng.random() < 0.6:
@@ -159,7 +161,8 @@ def stamp(layer: Layer, sprite: tips.Sprite, at_xy: tuple[float, float], angle: 
     colour = cv2.warpAffine(sprite.colour, matrix, size)
     alpha = cv2.warpAffine(sprite.alpha, matrix, size)
     extra = cv2.warpAffine(sprite.extra, matrix, size)
-    layer.over(box, np.moveaxis(colour, -1, 0) / np.maximum(alpha, 0.05), alpha, depth)
+    undo = 1.0 / np.clip(alpha, 0.05, None)
+    layer.over(box, [plane * undo for plane in cv2.split(colour)], alpha, depth)
     np.maximum(layer.extra[box], extra, out=layer.extra[box])
 
 

@@ -128,7 +128,7 @@ def _appearance(pixels: Array, cover: dict[str, Array], label: str, draft: Draft
         name = "char"
     elif float(cover["smoke"].mean()) > 0.3:
         name = "smoke"
-    blown = (pixels.min(axis=-1) > 225) & (cover["glare"] > 0.4)
+    blown = (np.ascontiguousarray(pixels.T).min(axis=0) > 225) & (cover["glare"] > 0.4)
     state: Literal["open", "closed"] | None = None
     if draft is not None and draft.state is not None:
         state = "open" if draft.state == "open" else "closed"
@@ -143,7 +143,7 @@ def _view(stage: Stage, picture: Array, inside: Array, blurred: bool, dirty: boo
     smoke = float(stage.canvas.cover["smoke"][::step, ::step][seen].mean())
     pooled = stage.canvas.labels[::step, ::step][seen] == CORE_NAMES.index("blood")
     blood = float((pooled | (stage.canvas.cover["blood"][::step, ::step][seen] > 0.45)).mean())
-    blown = float((picture[::step, ::step][seen].min(axis=-1) > 225).mean())
+    blown = float((np.ascontiguousarray(picture[::step, ::step][seen].T).min(axis=0) > 225).mean())
     return SynthView(
         smoke="heavy" if smoke > 0.4 else ("light" if smoke > 0.12 else "none"),
         blood="a lot" if blood > 0.07 else ("some" if blood > 0.008 else "none"),

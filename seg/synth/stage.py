@@ -171,7 +171,8 @@ class Stage:
         dark = np.float32(rng.uniform(0.3, 0.7))
         shaded = bounding_box(small > 0)
         if shaded is not None:
-            rows, cols = _widened(tuple(slice(4 * s.start, 4 * s.stop + 4) for s in shaded), (h, w), 8)
+            rows, cols = (slice(4 * side.start, 4 * side.stop + 4) for side in shaded)
+            rows, cols = _widened((rows, cols), (h, w), 8)
             self.image[:, rows, cols] *= 1.0 - cv2.resize(small, (w, h))[rows, cols] * dark
         instance = canvas.new_id()
         self.drafts[instance] = draft

@@ -106,7 +106,9 @@ def _roomy_box(mask: Array, bevel_px: float) -> Box:
     if box is None:
         return slice(0, min(4, mask.shape[0])), slice(0, min(4, mask.shape[1]))
     room = int(bevel_px) + 4
-    rows, cols = (slice(max(s.start - room, 0), min(s.stop + room, size)) for s, size in zip(box, mask.shape, strict=True))
+    rows, cols = (
+        slice(max(s.start - room, 0), min(s.stop + room, size)) for s, size in zip(box, mask.shape, strict=True)
+    )
     return rows, cols
 
 

@@ -68,7 +68,7 @@ def _mix(base: Array, parts: list[tuple[Array, Array]]) -> Array:
         for plane, value in zip(image, colour, strict=True):
             np.subtract(np.float32(value / 255.0), plane, out=change)
             change *= weight
-            plane += change
+            plane[:] += change
     return np.square(image, out=image)
 
 
