@@ -43,7 +43,9 @@ def grid_scene(frame: Frame, regions: int) -> Scene:
     for i in range(regions):
         mask = np.zeros((height, width), bool)
         y, x = divmod(i, columns)
-        mask[y * height // rows : (y + 1) * height // rows - 2, x * width // columns : (x + 1) * width // columns - 2] = 1
+        mask[
+            y * height // rows : (y + 1) * height // rows - 2, x * width // columns : (x + 1) * width // columns - 2
+        ] = 1
         found.append(make_region(i + 1, "liver", "anatomy", mask, 0.9))
     return Scene((width, height), tuple(found))
 

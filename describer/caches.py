@@ -32,7 +32,14 @@ def rendered_cache(
 ) -> Path:
     """Shards of ``n`` rendered scenes of seeds ``first_seed``...; shards that are there already are kept."""
     jobs = [
-        (folder, index, first_seed + index * SHARD, min(SHARD, n - index * SHARD), tuple(activity_names), len(class_names))
+        (
+            folder,
+            index,
+            first_seed + index * SHARD,
+            min(SHARD, n - index * SHARD),
+            tuple(activity_names),
+            len(class_names),
+        )
         for index in range((n + SHARD - 1) // SHARD)
         if not (folder / f"shard-{index:05d}").exists()
     ]

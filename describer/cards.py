@@ -28,7 +28,7 @@ def scene_card(scores: Mapping[str, Mapping[str, Any]], recipe: str, data: str, 
     return "\n".join(
         [
             "---",
-            f"license: {licence.split(' ')[0].lower()}",
+            f"license: {licence.split(' ', maxsplit=1)[0].lower()}",
             "---",
             "# describer embedded scene model",
             "",

@@ -59,15 +59,11 @@ def as_frame(image: Any, source: str = "image", index: int = 0) -> Frame:
         if image.ndim == 3 and image.shape[0] in (1, 3, 4) and image.shape[2] not in (3, 4):
             image = image.transpose(1, 2, 0)
     if not isinstance(image, np.ndarray):
-        raise InputError(
-            f"{source}: give a path, a PIL image, an array or a tensor, not {type(image).__name__}."
-        )
+        raise InputError(f"{source}: give a path, a PIL image, an array or a tensor, not {type(image).__name__}.")
     if image.ndim == 3 and image.shape[2] == 1:
         image = image[:, :, 0]
     if image.ndim != 2 and (image.ndim != 3 or image.shape[2] not in (3, 4)):
-        raise InputError(
-            f"{source}: an image array must be (H, W), (H, W, 3) or (H, W, 4), got {image.shape}."
-        )
+        raise InputError(f"{source}: an image array must be (H, W), (H, W, 3) or (H, W, 4), got {image.shape}.")
     check_size(image.shape[1], image.shape[0], source)
     return _frame(scale_to_uint8(image, source), source, index)
 
@@ -169,9 +165,7 @@ def _paths(source: str) -> Iterator[tuple[Path, str]]:
         return iter([(path, path.name)])
     if glob.has_magic(source):
         return _globbed(path)
-    raise InputError(
-        f"{source} does not exist; give a folder, picture, video or a quoted pattern like 'a/*.png'."
-    )
+    raise InputError(f"{source} does not exist; give a folder, picture, video or a quoted pattern like 'a/*.png'.")
 
 
 def _globbed(pattern: Path) -> Iterator[tuple[Path, str]]:

@@ -92,7 +92,7 @@ def tip_of(mask: np.ndarray) -> tuple[float, float]:
 
 
 def touching(regions: list[Region], masks: list[np.ndarray]) -> list[Relation]:
-    """"touches" for every pair in contact, lower id first. ``masks`` are the regions' bool arrays."""
+    """ "touches" for every pair in contact, lower id first. ``masks`` are the regions' bool arrays."""
     small = [raster(mask) for mask in masks]
     grown = [dilate(mask, _GAP_PX) for mask in small]
     found = []

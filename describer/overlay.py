@@ -93,9 +93,7 @@ def numbered_overlay(image: np.ndarray, scene: Scene, taxonomy: Taxonomy) -> np.
 def _check_same_size(image: np.ndarray, scene: Scene) -> None:
     size_wh = (image.shape[1], image.shape[0])
     if size_wh != scene.size_wh:
-        raise InputError(
-            f"the picture is {size_wh} and the scene {scene.size_wh} (W, H); give the scene's own frame."
-        )
+        raise InputError(f"the picture is {size_wh} and the scene {scene.size_wh} (W, H); give the scene's own frame.")
 
 
 def _marks(scene: Scene, taxonomy: Taxonomy, size_wh: tuple[int, int], sizes: _Sizes) -> list[_Mark]:
@@ -207,9 +205,7 @@ def _badge(number: int, colour: tuple[int, int, int], radius: int) -> Image.Imag
     return tile.resize((2 * half, 2 * half), Image.Resampling.LANCZOS)
 
 
-def _stamp(
-    picture: np.ndarray, at_xy: _Point, number: int, colour: tuple[int, int, int], radius: int
-) -> None:
+def _stamp(picture: np.ndarray, at_xy: _Point, number: int, colour: tuple[int, int, int], radius: int) -> None:
     """Blend a badge centered at ``at_xy`` onto the picture, clipped at its edges."""
     tile = np.asarray(_badge(number, colour, radius)).astype(np.float32)
     half = tile.shape[0] // 2

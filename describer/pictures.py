@@ -40,8 +40,7 @@ def check_size(width: int, height: int, name: str) -> None:
     """InputError unless both sides are at least 16 px and the picture has at most 100 megapixels."""
     if min(width, height) < MIN_SIDE_PX:
         raise InputError(
-            f"{name}: {width}x{height} is smaller than {MIN_SIDE_PX} px on a side; leave it out or "
-            "give the full frame."
+            f"{name}: {width}x{height} is smaller than {MIN_SIDE_PX} px on a side; leave it out or give the full frame."
         )
     if width * height > MAX_PIXELS:
         raise InputError(
@@ -119,9 +118,7 @@ def _full_scale(colour: np.ndarray, name: str) -> float:
         return 1.0
     depth = next((bits for bits in _BIT_DEPTHS if high < 2**bits), None)
     if depth is None:
-        raise InputError(
-            f"{name}: pixel value {high:g} is deeper than 16 bits; rescale the picture to 16 bits."
-        )
+        raise InputError(f"{name}: pixel value {high:g} is deeper than 16 bits; rescale the picture to 16 bits.")
     return float(2**depth - 1)
 
 
@@ -153,9 +150,7 @@ def _named_errors(name: str) -> Iterator[None]:
     try:
         yield
     except UnidentifiedImageError as error:
-        raise InputError(
-            f"{name}: the content is not a picture; remove the file or export it again."
-        ) from error
+        raise InputError(f"{name}: the content is not a picture; remove the file or export it again.") from error
     except Image.DecompressionBombError as error:
         found = re.search(r"\((\d+) pixels\)", str(error))
         size = f"{int(found[1]) / 1e6:.0f} megapixels" if found else "its size"

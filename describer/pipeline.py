@@ -154,7 +154,7 @@ class Describer:
 
 
 def pick_device(device: str) -> str:
-    """"auto" is cuda where torch sees a GPU, else cpu; other names are checked by torch."""
+    """ "auto" is cuda where torch sees a GPU, else cpu; other names are checked by torch."""
     import torch
 
     if device == "auto":

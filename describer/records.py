@@ -117,9 +117,7 @@ def from_dict(data: Any) -> Record:
         raise RecordError(f"schema_version is {version!r}, this version of describer reads {SCHEMA_VERSION}")
     try:
         if "error" in data:
-            return Failure(
-                str(data["frame"]["source"]), str(data["error"]), int(data["frame"].get("index", 0))
-            )
+            return Failure(str(data["frame"]["source"]), str(data["error"]), int(data["frame"].get("index", 0)))
         return _annotation(data)
     except KeyError as error:
         raise RecordError(f"the key {error.args[0]!r} is missing") from error
@@ -145,10 +143,7 @@ def scene_from_dict(data: Mapping[str, Any], size_wh: tuple[int, int]) -> Scene:
     return Scene(
         size_wh,
         tuple(_region(entry) for entry in data["regions"]),
-        tuple(
-            Relation(int(first), str(predicate), int(second))
-            for first, predicate, second in data["relations"]
-        ),
+        tuple(Relation(int(first), str(predicate), int(second)) for first, predicate, second in data["relations"]),
         tuple(Activity(a["level"], a["label"], float(a["score"])) for a in data["activities"]),
     )
 

@@ -1,9 +1,9 @@
 """`describer synth`: a folder of rendered frames with every label they were made from.
 
-    OUT/images/000000.jpg        RGB                   OUT/depth/000000.png   uint16, 65535 = farthest, 1024 steps
-    OUT/masks/000000.png         core class ids        OUT/annotations.jsonl  true scenes and sentences
-    OUT/instances/000000.png     uint16 instance ids   OUT/questions.jsonl    questions and true answers
-    OUT/synth.json               seed, procedure, size: enough to make the same bytes again
+OUT/images/000000.jpg        RGB                   OUT/depth/000000.png   uint16, 65535 = farthest, 1024 steps
+OUT/masks/000000.png         core class ids        OUT/annotations.jsonl  true scenes and sentences
+OUT/instances/000000.png     uint16 instance ids   OUT/questions.jsonl    questions and true answers
+OUT/synth.json               seed, procedure, size: enough to make the same bytes again
 """
 
 from __future__ import annotations
@@ -46,9 +46,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
 def true_descriptions(scene: Scene, looks: dict[int, Appearance], view: Any) -> tuple[Description, ...]:
     """The true sentences of a rendered scene: one a region, then the whole."""
     taxonomy = load_taxonomy("core")
-    said = [
-        ground(region_sentence(scene, r.id, looks.get(r.id)), scene, taxonomy, r.id, 1.0) for r in scene.regions
-    ]
+    said = [ground(region_sentence(scene, r.id, looks.get(r.id)), scene, taxonomy, r.id, 1.0) for r in scene.regions]
     return (*said, ground(scene_sentence(scene, view), scene, taxonomy, None, 1.0))
 
 

@@ -128,13 +128,14 @@ def load_taxonomy(name_or_path: str) -> Taxonomy:
     if path.suffix not in {".yaml", ".yml"}:
         path = _FOLDER / f"{name_or_path}.yaml"
         if not path.is_file():
-            raise TaxonomyError(
-                f"taxonomy {name_or_path!r} is unknown; use one of {', '.join(known_taxonomies())} or a path to a .yaml."
-            )
+            known = ", ".join(known_taxonomies())
+            raise TaxonomyError(f"taxonomy {name_or_path!r} is unknown; use one of {known} or a path to a .yaml.")
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise TaxonomyError(f"taxonomy file {path} cannot be read ({error.strerror}); check the path.") from error
     except yaml.YAMLError as error:
-        raise TaxonomyError(f"taxonomy file {path} is not valid YAML; mend it: {str(error).splitlines()[0]}.") from error
+        raise TaxonomyError(
+            f"taxonomy file {path} is not valid YAML; mend it: {str(error).splitlines()[0]}."
+        ) from error
     return parse_taxonomy(data, path.stem)

@@ -27,8 +27,8 @@ from describer.seg.training import Progress as StepNews
 from describer.seg.training import TrainSettings, train_scene
 from describer.taxonomy import load_taxonomy
 from describer.vlm.embedded import build_embedded, save_embedded, train_tokenizer
-from describer.vlm.sample_cache import FastEncoder, SampleCache
 from describer.vlm.lora import add_lora, save_adapter
+from describer.vlm.sample_cache import FastEncoder, SampleCache
 from describer.vlm.tuning import TuneOptions, train_vlm
 
 Progress = Callable[[str], None]

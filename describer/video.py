@@ -32,9 +32,7 @@ def video_frames(path: Path, name: str, fps: float | None) -> Iterator[tuple[str
 
     with _opened(path, name) as capture:
         rate, expected = _header(capture)
-        check_size(
-            int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)), name
-        )
+        check_size(int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)), name)
         number = 0
         while capture.grab():
             if _kept(number, rate, fps):

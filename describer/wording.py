@@ -15,9 +15,7 @@ from describer.types import Appearance, Cover
 NUMBERS: Final = ("no", "one", "two", "three")
 COUNT_WORDS: Final = {
     word: number
-    for number, word in enumerate(
-        ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-    )
+    for number, word in enumerate(("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"))
 }
 _MASS: Final = frozenset({"fat", "blood", "fluid", "thread", "omentum", "adhesion"})
 
@@ -83,9 +81,7 @@ def counted(label: str, kind: str, number: int) -> str:
     word = NUMBERS[number] if number < len(NUMBERS) else "several"
     if kind == "anatomy" or is_mass(label):
         return f"{word} areas of {label}"
-    return (
-        f"{word} pairs of {label}" if label.endswith(("scissors", "forceps")) else f"{word} {plural(label)}"
-    )
+    return f"{word} pairs of {label}" if label.endswith(("scissors", "forceps")) else f"{word} {plural(label)}"
 
 
 def joined(items: Sequence[str]) -> str:

@@ -17,9 +17,7 @@ class ClassScores:
     n: int
 
 
-def confusion(
-    predicted: Sequence[Hashable], true: Sequence[Hashable], classes: Sequence[Hashable]
-) -> np.ndarray:
+def confusion(predicted: Sequence[Hashable], true: Sequence[Hashable], classes: Sequence[Hashable]) -> np.ndarray:
     """Counts, shape (classes, classes): rows are the truth, columns the prediction.
 
     ValueError when the lengths differ or a value is not among ``classes``.

@@ -38,9 +38,7 @@ def confusion(predicted: np.ndarray, true: np.ndarray, classes: int, ignore: int
     rows, columns = true[counted].astype(np.int64), predicted[counted].astype(np.int64)
     for name, ids in (("truth", rows), ("prediction", columns)):
         if ids.size and not (ids.min() >= 0 and ids.max() < classes):
-            raise ValueError(
-                f"the {name} has class ids {ids.min()} to {ids.max()}, outside of 0 to {classes - 1}"
-            )
+            raise ValueError(f"the {name} has class ids {ids.min()} to {ids.max()}, outside of 0 to {classes - 1}")
     return np.bincount(rows * classes + columns, minlength=classes * classes).reshape(classes, classes)
 
 

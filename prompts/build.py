@@ -45,13 +45,9 @@ class PromptOptions:
         unknown = [word for word in words if word not in (*_EVIDENCE, "none")]
         if unknown or not words:
             what = f"{', '.join(unknown)!r} is unknown" if unknown else "names nothing"
-            raise InputError(
-                f"--prompt {what}; use none, or a list of {', '.join(_EVIDENCE)} such as facts,crop."
-            )
+            raise InputError(f"--prompt {what}; use none, or a list of {', '.join(_EVIDENCE)} such as facts,crop.")
         if "none" in words and len(words) > 1:
-            raise InputError(
-                f"--prompt {text!r} combines none with something; use none alone or leave it out."
-            )
+            raise InputError(f"--prompt {text!r} combines none with something; use none alone or leave it out.")
         return cls(facts="facts" in words, overlay="overlay" in words, crop="crop" in words)
 
     def to_dict(self) -> dict[str, bool]:
@@ -63,9 +59,7 @@ class PromptOptions:
         known = [field.name for field in fields(cls)]
         bad = sorted(key for key, value in data.items() if key not in known or not isinstance(value, bool))
         if bad:
-            raise InputError(
-                f"prompt options {bad} are unknown or not true/false; known: {', '.join(known)}."
-            )
+            raise InputError(f"prompt options {bad} are unknown or not true/false; known: {', '.join(known)}.")
         return cls(**data)
 
 

@@ -92,9 +92,7 @@ def questions(
     return [qa for maker in makers for qa in maker]
 
 
-def _ask(
-    kind: str, rng: np.random.Generator, label: str = "", thing_kind: str = "", only: int | None = None
-) -> str:
+def _ask(kind: str, rng: np.random.Generator, label: str = "", thing_kind: str = "", only: int | None = None) -> str:
     many = bool(label) and is_plural(label)
     wordings = _WORDINGS[kind]
     wording = wordings[int(rng.integers(len(wordings))) if only is None else only]

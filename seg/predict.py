@@ -75,7 +75,7 @@ class ScenePredictor:
         unknown = sorted(set(model.config.class_names[1:]) - set(self.taxonomy.names))
         if unknown:
             raise ModelError(
-                f"scene model {name!r} names classes that taxonomy {self.taxonomy.name!r} lacks ({', '.join(unknown)}); "
+                f"scene model {name!r}: taxonomy {self.taxonomy.name!r} lacks its classes {', '.join(unknown)}; "
                 "set `taxonomy` in its config.json to the label set it was trained on."
             )
 

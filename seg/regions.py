@@ -119,9 +119,7 @@ def _others(mask: np.ndarray, kind: str) -> list[np.ndarray]:
     return [np.logical_or.reduce(parts)]
 
 
-def build_scene(
-    parts: Sequence[Part], size_wh: tuple[int, int], activities: Sequence[Activity] = ()
-) -> Scene:
+def build_scene(parts: Sequence[Part], size_wh: tuple[int, int], activities: Sequence[Activity] = ()) -> Scene:
     """Number the parts (instruments first, then by area), enlarge them to ``size_wh``, add their relations."""
     order = {"instrument": 0, "pathology": 1, "other": 2, "anatomy": 3}
     ranked = sorted(parts, key=lambda p: (order[p.kind], -np.count_nonzero(p.mask)))[:_MAX_REGIONS]

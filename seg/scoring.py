@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from describer.errors import ModelError, TaxonomyError
-from describer.seg.decision import decide
+from describer.errors import TaxonomyError
 from describer.seg.data import CachedDataset, Sample
+from describer.seg.decision import decide
 from describer.seg.image import TRAIN_HW, to_pixels
 from describer.seg.losses import IGNORE, REST, SOME_INSTRUMENT
 from describer.seg.model import SceneModel, SceneOutput, disparity_to_depth, interpolate
@@ -106,7 +106,11 @@ def evaluate_scene(
         samples = [dataset[i] for i in range(start, min(start + batch_size, count))]
         output = _forward(model, samples, hw)
         for k, sample in enumerate(samples):
-            score.add(_classes(output, k, sample, model.config.instrument_classes), _codes(sample, len(names)), sample.annotated)
+            score.add(
+                _classes(output, k, sample, model.config.instrument_classes),
+                _codes(sample, len(names)),
+                sample.annotated,
+            )
             if output.activity_logits is not None and sample.activity >= 0:
                 right.append(int(output.activity_logits[k].argmax()) == sample.activity)
             error = _depth_error(output, k, sample)

@@ -40,9 +40,7 @@ def disc(center_xy: tuple[int, int], axes_px: tuple[int, int], size_wh=SIZE_WH) 
 def scene_of(*parts: tuple[str, np.ndarray], activity: str | None = None, taxonomy: str = "core") -> Scene:
     """A scene of (label, mask) parts with ids 1.. in order, sure of all, with its contacts."""
     labels = load_taxonomy(taxonomy)
-    regions = [
-        make_region(i + 1, name, labels.label(name).kind, mask, 0.9) for i, (name, mask) in enumerate(parts)
-    ]
+    regions = [make_region(i + 1, name, labels.label(name).kind, mask, 0.9) for i, (name, mask) in enumerate(parts)]
     size_wh = (parts[0][1].shape[1], parts[0][1].shape[0]) if parts else SIZE_WH
     activities = (Activity("activity", activity, 0.9),) if activity else ()
     return Scene(size_wh, tuple(regions), tuple(touching(regions, [mask for _, mask in parts])), activities)
@@ -63,9 +61,7 @@ def random_scene(rng: np.random.Generator, taxonomy: Taxonomy | None = None) -> 
         mask = labels == index + 1
         if np.count_nonzero(mask) >= 30:
             entry = taxonomy.labels[label]
-            regions.append(
-                make_region(len(regions) + 1, entry.name, entry.kind, mask, float(rng.uniform(0.3, 1)))
-            )
+            regions.append(make_region(len(regions) + 1, entry.name, entry.kind, mask, float(rng.uniform(0.3, 1))))
             masks.append(mask)
     activities = ()
     if rng.random() < 0.8 and taxonomy.activities:

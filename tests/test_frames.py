@@ -27,9 +27,7 @@ def save(path: Path, image=PICTURE) -> Path:
 
 
 def names(source, **options) -> list[str]:
-    return [
-        i.ref.source if isinstance(i, Frame) else f"!{i.source}" for i in iter_frames(str(source), **options)
-    ]
+    return [i.ref.source if isinstance(i, Frame) else f"!{i.source}" for i in iter_frames(str(source), **options)]
 
 
 def write_video(path: Path, n: int = 20, fps: float = 10.0, codec: str = "MJPG") -> Path:

@@ -16,7 +16,7 @@ EXIT_ALL_FAILED = 2
 EXIT_SOME_FAILED = 3
 
 
-def annotate(  # noqa: PLR0917
+def annotate(
     source: Annotated[
         str,
         typer.Argument(

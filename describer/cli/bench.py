@@ -17,7 +17,7 @@ def bench() -> None:
 
 
 @app.command("speed")
-def speed(  # noqa: PLR0917
+def speed(
     scene_model: Annotated[str, typer.Option(help="'embedded', or a folder.")] = "embedded",
     vlm: Annotated[str, typer.Option(help="'embedded', 'echo', a local folder, or a hub id.")] = "embedded",
     adapter: Annotated[str | None, typer.Option(help="LoRA adapter of --vlm.")] = None,
@@ -42,7 +42,7 @@ def speed(  # noqa: PLR0917
 
 
 @app.command("scores")
-def scores(  # noqa: PLR0917
+def scores(
     scene_model: Annotated[str, typer.Option(help="'embedded', or a folder.")] = "embedded",
     vlm: Annotated[str, typer.Option(help="'embedded', or a local folder.")] = "embedded",
     adapter: Annotated[str | None, typer.Option(help="LoRA adapter of --vlm.")] = None,

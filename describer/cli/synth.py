@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 
-def synth(  # noqa: PLR0917
+def synth(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to make.")],
     n: Annotated[int, typer.Option("--n", min=1, help="How many frames.")] = 100,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same frames.")] = 0,

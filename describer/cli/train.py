@@ -37,7 +37,7 @@ def scene(
 
 
 @app.command("vlm")
-def vlm(  # noqa: PLR0917
+def vlm(
     out: _Out,
     preset: _Preset = "embedded",
     scene_model: Annotated[

@@ -1,4 +1,4 @@
-"""`describer annotate --vlm PATH --adapter PATH` on checkpoints of other architectures: the same path, no special case."""
+"""`describer annotate --vlm PATH --adapter PATH` on checkpoints of other architectures: no special case."""
 
 from __future__ import annotations
 

@@ -11,9 +11,7 @@ NAMES = ["cutting", "marking", "suction", "inspection"]
 def test_agrees_with_scikit_learn(seed):
     rng = np.random.default_rng(seed)
     true, predicted = ([NAMES[i] for i in rng.integers(0, 4, 30)] for _ in range(2))
-    np.testing.assert_array_equal(
-        confusion(predicted, true, NAMES), confusion_matrix(true, predicted, labels=NAMES)
-    )
+    np.testing.assert_array_equal(confusion(predicted, true, NAMES), confusion_matrix(true, predicted, labels=NAMES))
     scores = class_scores(predicted, true)
     assert scores.accuracy == pytest.approx(accuracy_score(true, predicted))
     assert scores.macro_f1 == pytest.approx(f1_score(true, predicted, average="macro"))

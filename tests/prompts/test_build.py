@@ -69,9 +69,7 @@ def test_a_region_chat():
 
 
 def test_a_scene_chat_and_questions():
-    assert prompt_text(scene_chat(FRAME, SCENE, BARE)).endswith(
-        "<picture frame 160x128>\nDescribe the scene."
-    )
+    assert prompt_text(scene_chat(FRAME, SCENE, BARE)).endswith("<picture frame 160x128>\nDescribe the scene.")
     chat = question_chat(FRAME, SCENE, " Where is it? ", PromptOptions())
     assert names(chat) == ["frame"]
     assert prompt_text(chat).endswith("}\nWhere is it?")

@@ -96,9 +96,7 @@ def test_equal_labels_are_counted():
         ("fat", disc((80, 60), (8, 8))),
         ("fat", disc((80, 90), (8, 8))),
     )
-    assert scene_sentence(scene) == (
-        "Two graspers in the upper left and lower right; two areas of fat are in view."
-    )
+    assert scene_sentence(scene) == ("Two graspers in the upper left and lower right; two areas of fat are in view.")
 
 
 def test_of_equal_instruments_only_that_is_said_which_holds_for_all():
@@ -108,9 +106,7 @@ def test_of_equal_instruments_only_that_is_said_which_holds_for_all():
         ("fat", disc((50, 24), (8, 12))),
         ("liver", disc((110, 110), (9, 12))),
     ]
-    assert scene_sentence(scene_of(*parts[:3])).startswith(
-        "Two graspers in the upper left and lower right; fat"
-    )
+    assert scene_sentence(scene_of(*parts[:3])).startswith("Two graspers in the upper left and lower right; fat")
     text = "Two graspers in the upper left and lower right touching fat and the liver; "
     assert scene_sentence(scene_of(*parts)).startswith(text)
 

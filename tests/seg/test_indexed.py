@@ -132,7 +132,12 @@ def test_frames_that_tell_no_activity_are_left_out(tmp_path: Path, triplets: lis
 
 def test_splits_do_not_share_frames(tmp_path: Path) -> None:
     items = [
-        entry(tmp_path, f"{folder}/{name}.png", sequence=sequence, mask=mask(tmp_path, f"{folder}/{name}_mask.png", 255))
+        entry(
+            tmp_path,
+            f"{folder}/{name}.png",
+            sequence=sequence,
+            mask=mask(tmp_path, f"{folder}/{name}_mask.png", 255),
+        )
         for folder, name, sequence in [
             ("gae", "a", "Training"), ("gae", "b", "Validation"), ("segcol", "c", "Seq_003_59280"),
             ("segcol", "d", "Seq_1"), ("endovis17", "e", "1"), ("scared", "f", "1"),

@@ -103,9 +103,7 @@ def test_every_activity_and_class_occurs() -> None:
 
 
 def test_most_colonoscopies_have_a_polyp() -> None:
-    having = [
-        any(o.label == "polyp" for o in render(seed, "colonoscopy", (96, 96)).objects) for seed in range(60)
-    ]
+    having = [any(o.label == "polyp" for o in render(seed, "colonoscopy", (96, 96)).objects) for seed in range(60)]
     assert 0.6 < np.mean(having) < 0.95
 
 
