@@ -17,6 +17,13 @@ from tests.tiny import save_tiny_scene_model
 from tests.vlm.tiny import save_tiny_idefics3, save_tiny_llava, save_tiny_qwen2_vl
 
 
+def _widen_context(folder: Path) -> None:
+    """Room for real prompts; rotary positions have no weights, so only the configuration changes."""
+    config = json.loads((folder / "config.json").read_text())
+    config.get("text_config", config)["max_position_embeddings"] = 8192
+    (folder / "config.json").write_text(json.dumps(config))
+
+
 @pytest.mark.parametrize("save", [save_tiny_idefics3, save_tiny_qwen2_vl, save_tiny_llava])
 def test_annotate_with_another_architecture_and_its_adapter(
     save: Callable[[Path], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -26,6 +33,7 @@ def test_annotate_with_another_architecture_and_its_adapter(
     for i in range(2):
         cv2.imwrite(str(frames / f"{i}.png"), render(i, "laparoscopy", (160, 128)).image[..., ::-1])
     base, scene = save(tmp_path / "base"), save_tiny_scene_model(tmp_path / "scene")
+    _widen_context(base)
     adapted = add_lora(AutoModelForImageTextToText.from_pretrained(base), rank=2)
     save_adapter(adapted, tmp_path / "lora", base.name)
 

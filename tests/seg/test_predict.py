@@ -109,7 +109,7 @@ def _set(**fields: object):
         (_set(decoder_width=17), "multiple of 16"),
         (_set(decoder_width="wide"), "cannot be loaded"),
         (_set(class_names=list(CORE_NAMES[:-1])), "cannot be loaded"),
-        (_set(class_names=[*CORE_NAMES[:-1], "spoon"]), "(spoon)"),
+        (_set(class_names=[*CORE_NAMES[:-1], "spoon"]), "lacks its classes spoon"),
         (_set(taxonomy="nowhere"), "'nowhere' is unknown"),
     ],
 )
