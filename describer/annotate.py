@@ -81,7 +81,7 @@ def run(
     limit: int | None = None,
     overwrite: bool = False,
     overlays: bool = True,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> RunSummary:
     """Annotate every frame of ``source`` (see ``iter_frames``) into ``out_dir`` (see ``ResultsFolder``).
 
@@ -113,7 +113,7 @@ class _Job:
         self,
         describer: AnnotatesFrames,
         results: ResultsFolder,
-        progress: Callable[[int], None],
+        progress: Callable[[int], object],
         overlays: bool,
     ) -> None:
         self.describer = describer

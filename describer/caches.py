@@ -27,7 +27,7 @@ def rendered_cache(
     n: int,
     class_names: Sequence[str],
     activity_names: Sequence[str],
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], object] | None = None,
     workers: int | None = None,
 ) -> Path:
     """Shards of ``n`` rendered scenes of seeds ``first_seed``...; shards that are there already are kept."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,9 @@ FRAME_WH = (640, 512)
 CHUNK = 100
 _REGIONS = 6
 _QUESTIONS = 4
+# A summary is one sample of ten and the longest list to copy: parts of the scene make it three of twelve.
+_PARTIAL_SCENES = 2
+_KEPT = 0.65
 _NO_HASH = "0" * 64
 
 
@@ -75,11 +78,20 @@ def samples_of(told: Told, options: PromptOptions, rng: np.random.Generator) -> 
         for i in chosen
     ]
     view = told.rendered.view
-    made.append(Sample(scene_chat(told.frame, told.scene, options), scene_sentence(told.scene, view)))
+    for scene in (told.scene, *(_part_of(told.scene, rng) for _ in range(_PARTIAL_SCENES))):
+        made.append(Sample(scene_chat(told.frame, scene, options), scene_sentence(scene, view)))
     asked = questions(told.scene, told.looks, view, rng)
     for k in rng.permutation(len(asked))[:_QUESTIONS]:
         made.append(Sample(question_chat(told.frame, told.scene, asked[k].question, options), asked[k].answer))
     return made
+
+
+def _part_of(scene: Scene, rng: np.random.Generator) -> Scene:
+    """The scene as if some of its regions had not been found: another list to copy, from the same picture."""
+    kept = tuple(region for region in scene.regions if rng.random() < _KEPT)
+    ids = {region.id for region in kept}
+    relations = tuple(r for r in scene.relations if r.subject in ids and r.object in ids)
+    return replace(scene, regions=kept, relations=relations)
 
 
 def corpus(first_seed: int, n: int, options: PromptOptions, workers: int | None = None) -> list[str]:
@@ -105,7 +117,7 @@ def write_samples(
     processor_folder: Path,
     options: PromptOptions,
     scene_model: str | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], object] | None = None,
     workers: int | None = None,
 ) -> list[Path]:
     """Tokenised sample caches of ``n`` frames, one folder a hundred; finished folders are kept."""

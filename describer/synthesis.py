@@ -132,7 +132,7 @@ def write_dataset(
     procedure: str = "mixed",
     size_wh: tuple[int, int] = (640, 512),
     workers: int | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> Path:
     """Render ``n`` labelled frames into ``out``; the same arguments give the same bytes.
 

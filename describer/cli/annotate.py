@@ -79,7 +79,7 @@ def annotate(
             limit=limit,
             overwrite=overwrite,
             overlays=overlays,
-            progress=bar.update,
+            progress=lambda frames: bar.update(frames),
         )
     typer.echo(json.dumps(summary.to_dict(), indent=2) if as_json else table(summary))
     if summary.failures == 0:
