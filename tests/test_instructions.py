@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from describer import instructions
 from describer.claims import contradictions
 from describer.instructions import corpus, samples_of, told_frames
+from describer.mentions import find_labels
 from describer.messages import chat_sha256, prompt_text
 from describer.prompts.build import PromptOptions
 from describer.prompts.grounding import ground
@@ -46,7 +48,7 @@ def test_answers_agree_with_the_scene_in_the_prompt(told):
     core = load_taxonomy("core")
     for item in told:
         samples = samples_of(item, OPTIONS, np.random.default_rng(0))
-        assert 1 <= len(samples) <= 6 + 1 + 4
+        assert 1 <= len(samples) <= 6 + 3 + 4
         for sample in samples:
             assert sample.answer and prompt_text(sample.chat)
         described = [s for s in samples if '"regions"' in prompt_text(s.chat) and s.answer.count(".") > 1]
@@ -77,3 +79,13 @@ def test_the_corpus_holds_prompts_and_answers():
     texts = corpus(40, 2, OPTIONS, workers=1)
     assert texts == corpus(40, 2, OPTIONS, workers=1)
     assert any('"regions"' in text for text in texts) and any(text.endswith(".") for text in texts)
+
+
+def test_summaries_of_parts_of_a_scene_name_only_what_their_facts_hold(told):
+    for item in told:
+        for sample in samples_of(item, OPTIONS, np.random.default_rng(4)):
+            prompt = prompt_text(sample.chat)
+            if '"regions"' in prompt and "Describe the scene." in prompt:
+                facts = next(line for line in prompt.splitlines() if line.startswith("{"))
+                labels = {row[1] for row in json.loads(facts)["regions"]}
+                assert {found.label for found in find_labels(sample.answer, load_taxonomy("core"))} <= labels

@@ -79,7 +79,7 @@ def annotate(
             limit=limit,
             overwrite=overwrite,
             overlays=overlays,
-            progress=lambda frames: bar.update(frames),
+            progress=bar.update,
         )
     typer.echo(json.dumps(summary.to_dict(), indent=2) if as_json else table(summary))
     if summary.failures == 0:

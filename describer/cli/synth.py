@@ -29,7 +29,7 @@ def synth(
     from describer.synthesis import write_dataset
 
     with tqdm(total=n, unit="frame", desc="synth", disable=None, dynamic_ncols=True) as bar:
-        folder = write_dataset(out, n, seed, procedure, size_wh, workers, progress=lambda frames: bar.update(frames))
+        folder = write_dataset(out, n, seed, procedure, size_wh, workers, progress=bar.update)
     typer.echo(str(folder))
 
 
