@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from describer.errors import OutputError
 from describer.seg.data import CACHE_HW, write_shard
 from describer.seg.image import resize_area
 from describer.seg.indexed import LabelledFrame, read_indexed
@@ -30,7 +31,11 @@ def rendered_cache(
     progress: Callable[[int], object] | None = None,
     workers: int | None = None,
 ) -> Path:
-    """Shards of ``n`` rendered scenes of seeds ``first_seed``...; shards that are there already are kept."""
+    """Shards of ``n`` rendered scenes of seeds ``first_seed``...; shards that are there already are kept.
+
+    OutputError when the folder holds scenes of other seeds.
+    """
+    _check_seeds(folder, first_seed)
     jobs = [
         (
             folder,
@@ -47,6 +52,15 @@ def rendered_cache(
         if progress is not None:
             progress(count)
     return folder
+
+
+def _check_seeds(folder: Path, first_seed: int) -> None:
+    marker = folder / "seeds.json"
+    folder.mkdir(parents=True, exist_ok=True)
+    if not marker.is_file():
+        marker.write_text(json.dumps({"first_seed": first_seed}))
+    elif json.loads(marker.read_text()) != {"first_seed": first_seed}:
+        raise OutputError(f"{folder} holds rendered scenes of other seeds; delete it or choose another folder.")
 
 
 def _render_shard(job: tuple[Path, int, int, int, tuple[str, ...], int]) -> int:
@@ -67,17 +81,20 @@ def _render_shard(job: tuple[Path, int, int, int, tuple[str, ...], int]) -> int:
 def real_caches(
     folder: Path, index: Path, split: str, class_names: Sequence[str], activity_names: Sequence[str]
 ) -> dict[str, Path]:
-    """One cache a source of the index's split; a cache of the same index and split is reused."""
+    """One cache a source of the index's split; what the same index and split gave before is reused."""
     done = folder / "sources.json"
+    made_of = {"index": str(Path(index).resolve()), "split": split, "classes": list(class_names)}
     if done.is_file():
-        return {name: folder / name for name in json.loads(done.read_text())}
+        known = json.loads(done.read_text())
+        if {key: known.get(key) for key in made_of} == made_of:
+            return {name: folder / name for name in known["sources"]}
     groups: dict[str, list[LabelledFrame]] = {}
     for frame in read_indexed(index, split, class_names):
         groups.setdefault(frame.source, []).append(_shrunk(frame))
     for name, frames in groups.items():
         _write_real(folder / name, frames, class_names, activity_names)
     folder.mkdir(parents=True, exist_ok=True)
-    done.write_text(json.dumps({name: len(frames) for name, frames in groups.items()}))
+    done.write_text(json.dumps(made_of | {"sources": {name: len(frames) for name, frames in groups.items()}}))
     return {name: folder / name for name in groups}
 
 
