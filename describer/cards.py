@@ -14,6 +14,10 @@ def _number(value: Any) -> str:
     return "-" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
+def _again(recipe: str) -> list[str]:
+    return ["## Make it again", "", f"    {recipe}", "", "## Scores", ""]
+
+
 def scene_card(scores: Mapping[str, Mapping[str, Any]], recipe: str, data: str, licence: str) -> str:
     """The scene model's card: ``scores`` by split as `evaluate_scene` gives them, markdown out."""
     columns = ("n", "miou", "instrument_iou", "activity_accuracy", "activity_n", "depth_abs_rel", "depth_n")
@@ -43,12 +47,7 @@ def scene_card(scores: Mapping[str, Mapping[str, Any]], recipe: str, data: str, 
             data,
             f"Licence of these weights: {licence}.",
             "",
-            "## Make it again",
-            "",
-            f"    {recipe}",
-            "",
-            "## Scores",
-            "",
+            *_again(recipe),
             "Predictions at the labels' size, one confusion matrix pooled over the split; mIoU over the classes "
             "that the split labels. Instrument IoU: all instruments as one class.",
             "",
@@ -100,18 +99,13 @@ def language_card(runs: Mapping[str, Mapping[str, Any]], recipe: str, licence: s
             "",
             f"Sentences for regions and scenes, short answers to questions (describer {__version__}). {_USE}",
             "",
-            "LLaVA layout: the scene model's backbone at 112 px, a 4-block decoder of width 256 with a vocabulary "
-            "of 2,048, and a LoRA adapter in peft's format. Base: trained on rendered frames with true scenes. "
+            "LLaVA layout: the scene model's backbone at 112 px, a 4-block decoder of width 256 with a byte-level "
+            "vocabulary of its own, and a LoRA adapter in peft's format. Base: trained on frames with true scenes. "
             "Adapter: tuned on rendered frames with the scene model's predictions.",
             "",
             f"Licence of these weights: {licence}.",
             "",
-            "## Make it again",
-            "",
-            f"    {recipe}",
-            "",
-            "## Scores",
-            "",
+            *_again(recipe),
             "Held-out rendered frames with predicted masks. Entity F1, hallucination, omission and contradiction "
             "are against the scene the model was given; appearance columns are accuracies of the words for how a "
             "region looks, against what was rendered. The black control shows what is guessed rather than seen.",

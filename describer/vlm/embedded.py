@@ -82,22 +82,9 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int = 2048) -> PreTrainedT
     )
 
 
-def default_vision_config() -> dict[str, Any]:
-    """The DINOv2 layout of the packaged scene model, so that its trained backbone fits."""
-    return {
-        "hidden_size": 192,
-        "num_hidden_layers": 8,
-        "num_attention_heads": 3,
-        "mlp_ratio": 4,
-        "patch_size": 14,
-        "use_mask_token": False,
-        "layerscale_value": 0.1,
-    }
-
-
 def build_embedded(
     tokenizer: PreTrainedTokenizerFast,
-    vision_config: Mapping[str, Any] | None = None,
+    vision_config: Mapping[str, Any],
     vision_state: Mapping[str, Tensor] | None = None,
     *,
     image_px: int = 112,
@@ -110,11 +97,11 @@ def build_embedded(
 ) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
     """A new model and its processor.
 
-    `vision_config` are fields of a Dinov2Config (None: `default_vision_config`); `vision_state` is the state
+    `vision_config` are fields of a Dinov2Config, those of the scene model's backbone; `vision_state` is the state
     dict of a Dinov2Model of that layout, trained at any image size: its position embeddings are interpolated
     to `image_px`. Raises ModelError when size and patch, or state and layout, do not fit.
     """
-    fields = dict(vision_config or default_vision_config()) | {"image_size": image_px}
+    fields = dict(vision_config) | {"image_size": image_px}
     vision: Any = Dinov2Config(**fields)
     if image_px % vision.patch_size:
         raise ModelError(f"image_px must be a multiple of the patch ({vision.patch_size}), got {image_px}.")
