@@ -49,7 +49,9 @@ def _span(middle: float, length: float, limit: int) -> tuple[int, int]:
 def focal_crop(image: np.ndarray, region: Region) -> np.ndarray:
     """The region with its surroundings dimmed to 45 %: RGB (h, w, 3), the longer side at most 336 px."""
     x0, y0, x1, y1 = focal_box(region.box_xyxy, (image.shape[1], image.shape[0]))
-    crop = image[y0:y1, x0:x1]
-    mask = region.mask.to_array()[y0:y1, x0:x1]
-    dimmed = np.where(mask[..., None], crop, (crop * DIM).astype(np.uint8))
-    return at_most(dimmed, CROP_SIDE_PX)
+    # Shrunk first, dimmed after: the same picture but for the rim's pixels, at a tenth of the cost.
+    crop = at_most(image[y0:y1, x0:x1], CROP_SIDE_PX)
+    mask = region.mask.to_array()[y0:y1, x0:x1].astype(np.uint8) * 255
+    inside = cv2.resize(mask, (crop.shape[1], crop.shape[0]), interpolation=cv2.INTER_AREA)
+    weight = DIM + (1 - DIM) / 255 * inside.astype(np.float32)
+    return (crop * weight[..., None]).astype(np.uint8)
