@@ -62,7 +62,8 @@ class Mask:
 
     def to_array(self) -> np.ndarray:
         """Decode to a ``(H, W)`` bool array."""
-        return coco_mask.decode(self.to_rle()).astype(bool)
+        decoded: np.ndarray = coco_mask.decode(self.to_rle())
+        return decoded.view(bool)  # zeros and ones in uint8 already: no copy
 
     @property
     def area_px(self) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import cv2
 import numpy as np
 
 from describer.masks import iou
@@ -25,9 +26,7 @@ def true_scene(frame: SynthFrame, taxonomy: Taxonomy) -> tuple[Scene, dict[int, 
     parts = []
     disparity = 1.0 / np.maximum(frame.depth[::_STRIDE, ::_STRIDE], 1e-3)
     for members in _groups(frame, taxonomy):
-        chosen = np.zeros(int(frame.instances.max()) + 1, bool)
-        chosen[[member.instance_id for member in members]] = True
-        mask = chosen[frame.instances]
+        mask = _among(frame.instances, [member.instance_id for member in members])
         sparse = mask[::_STRIDE, ::_STRIDE]
         if np.count_nonzero(mask) < _VISIBLE * mask.size or not sparse.any():
             continue
@@ -37,6 +36,15 @@ def true_scene(frame: SynthFrame, taxonomy: Taxonomy) -> tuple[Scene, dict[int, 
     scene = build_scene(parts, size_wh, (Activity("activity", frame.activity, 1.0),))
     matched = _match(scene, frame)
     return _with_actions(scene, frame, matched), {i: thing.appearance for i, thing in matched.items()}
+
+
+def _among(instances: np.ndarray, ids: Sequence[int]) -> np.ndarray:
+    """``np.isin`` for an instance map, by a table: ten times faster, and this runs for every thing of a frame."""
+    if instances.max() > 255:
+        return np.isin(instances, ids)
+    table = np.zeros(256, np.uint8)
+    table[list(ids)] = 1
+    return cv2.LUT(np.ascontiguousarray(instances, dtype=np.uint8), table).view(bool)
 
 
 def _groups(frame: SynthFrame, taxonomy: Taxonomy) -> list[list[SynthObject]]:
@@ -64,7 +72,7 @@ def _match(scene: Scene, frame: SynthFrame) -> dict[int, SynthObject]:
         main = int(max(same, key=lambda i: counts[i]))
         alone = region.kind in _COUNTED
         ids = [main] if alone else [i for i, thing in by_id.items() if thing.label == region.label]
-        if iou(mask, np.isin(instances, ids)) >= _MATCH_IOU:
+        if iou(mask, _among(instances, ids)) >= _MATCH_IOU:
             found[region.id] = by_id[main]
     return found
 
