@@ -250,7 +250,7 @@ def _new_vlm(work: Path, scene_model: str, say: Progress) -> tuple[Any, Any]:
         work.mkdir(parents=True, exist_ok=True)
         texts.write_text(json.dumps(corpus(_VLM_SEED, TOKENIZER_FRAMES, EMBEDDED_PROMPT)))
     tokenizer = train_tokenizer(json.loads(texts.read_text()))
-    model, processor = build_embedded(tokenizer, scene.config.backbone, state)
+    model, processor = build_embedded(tokenizer, scene.config.backbone or {}, state)
     processor.save_pretrained(work / "start")
     return model, processor
 
