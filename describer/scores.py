@@ -14,6 +14,8 @@ from describer.pipeline import Describer
 from describer.prompts.build import region_chat, scene_chat
 from describer.prompts.grounding import ground
 from describer.prompts.sentences import region_sentence, scene_sentence
+from describer.seg.truth import true_scene
+from describer.taxonomy import Taxonomy
 from describer.types import Annotation, Frame
 from describer.vlm.base import VisionLanguageModel
 
@@ -48,15 +50,15 @@ def language_scores(
         "n_frames": n,
         "n_texts": len(said),
         "entity": entity_f1(said, given, describer.taxonomy),
-        "entity_true_scene": entity_f1(summaries, _true_summaries(first_seed, n), describer.taxonomy),
+        "entity_true_scene": entity_f1(summaries, _true_summaries(told, describer.taxonomy), describer.taxonomy),
         "exact_share": round(float(np.mean([a == b for a, b in zip(said, given)])), 4),
         "appearance": appearance_scores([text for text, _ in seen], [looks for _, looks in seen]),
         **run_summary(records),
     }
 
 
-def _true_summaries(first_seed: int, n: int) -> list[str]:
-    return [scene_sentence(t.scene, t.rendered.view) for t in told_frames(first_seed, n)]
+def _true_summaries(told: Sequence[Told], taxonomy: Taxonomy) -> list[str]:
+    return [scene_sentence(true_scene(t.rendered, taxonomy)[0], t.rendered.view) for t in told]
 
 
 def _annotations(describer: Describer, told: Sequence[Told], black: bool) -> list[Annotation]:

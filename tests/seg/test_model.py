@@ -13,15 +13,7 @@ from describer.errors import DescriberError
 from describer.seg.config import SceneConfig
 from describer.seg.model import SceneModel, SceneOutput, disparity_to_depth, interpolate
 from describer.seg.sma import SmaStem, from_windows, to_windows
-
-TINY = {
-    "hidden_size": 32,
-    "num_hidden_layers": 4,
-    "num_attention_heads": 2,
-    "mlp_ratio": 2,
-    "image_size": 56,
-    "patch_size": 14,
-}
+from tests.tiny import BACKBONE as TINY
 
 
 def config(**fields: Any) -> SceneConfig:
