@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,3 +60,56 @@ def segmentation_scores(matrix: np.ndarray) -> SegmentationScores:
         dice=tuple(dice.tolist()),
         n_px=total,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class LevelledScores:
+    """One set of frames scored at three levels.
+
+    ``pooled`` is of all pixels together, ``by_video`` of each video's pixels together, ``by_frame`` of each
+    frame alone, in order. ``video_miou``, ``video_dice``, ``frame_miou`` and ``frame_dice`` are plain means
+    over the ``n_videos`` videos and ``n_frames`` frames that have a scored pixel; 0 when none has.
+    """
+
+    pooled: SegmentationScores
+    by_video: Mapping[str, SegmentationScores]
+    by_frame: tuple[SegmentationScores, ...]
+    video_miou: float
+    video_dice: float
+    frame_miou: float
+    frame_dice: float
+    n_videos: int
+    n_frames: int
+
+
+def levelled_scores(matrices: Sequence[np.ndarray], videos: Sequence[str]) -> LevelledScores:
+    """Scores per frame, per video and pooled of one confusion matrix a frame.
+
+    ``matrices`` are (classes, classes) counts as ``confusion`` gives them, ``videos`` the video of each frame.
+    The rule for absent classes holds at each level by itself: a class counts in a frame's mean where the frame
+    has it, in a video's where the video has it. ValueError when the lengths differ or there is no frame.
+    """
+    if len(matrices) != len(videos) or not matrices:
+        raise ValueError(f"{len(matrices)} confusion matrices against {len(videos)} videos; give one video a frame")
+    sums: dict[str, np.ndarray] = {}
+    for matrix, video in zip(matrices, videos):
+        sums[video] = sums.get(video, 0) + matrix
+    by_video = {video: segmentation_scores(matrix) for video, matrix in sums.items()}
+    by_frame = tuple(segmentation_scores(matrix) for matrix in matrices)
+    scored_videos = [score for score in by_video.values() if score.n_px]
+    scored_frames = [score for score in by_frame if score.n_px]
+    return LevelledScores(
+        pooled=segmentation_scores(np.sum(matrices, axis=0)),
+        by_video=by_video,
+        by_frame=by_frame,
+        video_miou=_mean([score.miou for score in scored_videos]),
+        video_dice=_mean([score.mean_dice for score in scored_videos]),
+        frame_miou=_mean([score.miou for score in scored_frames]),
+        frame_dice=_mean([score.mean_dice for score in scored_frames]),
+        n_videos=len(scored_videos),
+        n_frames=len(scored_frames),
+    )
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else 0.0
