@@ -28,14 +28,15 @@ def rendered_cache(
     n: int,
     class_names: Sequence[str],
     activity_names: Sequence[str],
+    procedure: str = "mixed",
     progress: Callable[[int], object] | None = None,
     workers: int | None = None,
 ) -> Path:
     """Shards of ``n`` rendered scenes of seeds ``first_seed``...; shards that are there already are kept.
 
-    OutputError when the folder holds scenes of other seeds.
+    OutputError when the folder holds scenes of other seeds or another procedure.
     """
-    _check_seeds(folder, first_seed)
+    _check_origin(folder, {"first_seed": first_seed, "procedure": procedure})
     jobs = [
         (
             folder,
@@ -44,6 +45,7 @@ def rendered_cache(
             min(SHARD, n - index * SHARD),
             tuple(activity_names),
             len(class_names),
+            procedure,
         )
         for index in range((n + SHARD - 1) // SHARD)
         if not (folder / f"shard-{index:05d}").exists()
@@ -54,18 +56,18 @@ def rendered_cache(
     return folder
 
 
-def _check_seeds(folder: Path, first_seed: int) -> None:
+def _check_origin(folder: Path, origin: dict[str, int | str]) -> None:
     marker = folder / "seeds.json"
     folder.mkdir(parents=True, exist_ok=True)
     if not marker.is_file():
-        marker.write_text(json.dumps({"first_seed": first_seed}))
-    elif json.loads(marker.read_text()) != {"first_seed": first_seed}:
+        marker.write_text(json.dumps(origin))
+    elif json.loads(marker.read_text()) != origin:
         raise OutputError(f"{folder} holds rendered scenes of other seeds; delete it or choose another folder.")
 
 
-def _render_shard(job: tuple[Path, int, int, int, tuple[str, ...], int]) -> int:
-    folder, index, first_seed, n, activities, classes = job
-    frames = [render(first_seed + i, "mixed", (CACHE_HW[1], CACHE_HW[0])) for i in range(n)]
+def _render_shard(job: tuple[Path, int, int, int, tuple[str, ...], int, str]) -> int:
+    folder, index, first_seed, n, activities, classes, procedure = job
+    frames = [render(first_seed + i, procedure, (CACHE_HW[1], CACHE_HW[0])) for i in range(n)]
     write_shard(
         folder,
         index,

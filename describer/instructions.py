@@ -28,7 +28,9 @@ from describer.vlm.samples import Sample
 
 FRAME_WH = (640, 512)
 CHUNK = 100
+# Regions with something to see on them are rare and all told; of the plain ones a few are enough.
 _REGIONS = 6
+_PLAIN_REGIONS = 3
 _QUESTIONS = 4
 # A summary is one sample of ten and the longest list to copy: parts of the scene make it three of twelve.
 _PARTIAL_SCENES = 2
@@ -68,8 +70,10 @@ def told_frames(first_seed: int, n: int, scene_model: str | None = None) -> Iter
 
 def samples_of(told: Told, options: PromptOptions, rng: np.random.Generator) -> list[Sample]:
     """Some of a frame's regions (those whose looks are known), its summary and a few questions."""
-    known = [r.id for r in told.scene.regions if r.id in told.looks]
-    chosen = sorted(rng.permutation(known)[:_REGIONS]) if known else []
+    known = rng.permutation([r.id for r in told.scene.regions if r.id in told.looks])
+    striking = [i for i in known if _striking(told.looks[int(i)])]
+    plain = [i for i in known if not _striking(told.looks[int(i)])]
+    chosen = sorted([*striking[:_REGIONS], *plain[:_PLAIN_REGIONS]][:_REGIONS])
     made = [
         Sample(
             region_chat(told.frame, told.scene, int(i), options),
@@ -84,6 +88,11 @@ def samples_of(told: Told, options: PromptOptions, rng: np.random.Generator) -> 
     for k in rng.permutation(len(asked))[:_QUESTIONS]:
         made.append(Sample(question_chat(told.frame, told.scene, asked[k].question, options), asked[k].answer))
     return made
+
+
+def _striking(look: Appearance) -> bool:
+    """Whether there is more to say of a region than its colour."""
+    return look.cover != "none" or look.glare or not look.sharp
 
 
 def _part_of(scene: Scene, rng: np.random.Generator) -> Scene:

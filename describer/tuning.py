@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from describer.prompts.build import PromptOptions
 from describer.scores import language_scores
 from describer.seg.config import SceneConfig
 from describer.seg.data import CachedDataset, Source
+from describer.seg.image import TRAIN_HW
 from describer.seg.model import SceneModel
 from describer.seg.scoring import evaluate_scene
 from describer.seg.tesla import plain_state_dict
@@ -54,6 +55,29 @@ _REAL_SHARES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """One leg of the scene model's training: its share of the minutes, learning rate and input height and width."""
+
+    name: str
+    stage: str
+    share: float
+    lr: float
+    hw: tuple[int, int] = TRAIN_HW
+
+
+# Small pictures first: twice as many are seen while the features form. Then the convolutional path alone learns the
+# fine shapes on a backbone that stands still (twice as fast), everything settles together, and the adapter follows.
+_SCENE_STAGES = (
+    _Stage("low", "full", 0.3, 1e-3, (168, 210)),
+    _Stage("heads", "heads", 0.3, 1.5e-3),
+    _Stage("full", "full", 0.3, 4e-4),
+    _Stage("adapter", "adapter", 0.1, 2e-4),
+)
+
+# More operations than a plain mixture has: seven of the nine instruments are seen only there, each in one activity.
+_RENDERED_SHARES = {"mixed": 0.55, "laparoscopy": 0.45}
+
 # By class id of the core set: about the square root of how much rarer its pixels are than a grasper's.
 _CLASS_WEIGHTS = (
     *(0.5, 1.0, 2.0, 2.2, 3.3, 2.4, 1.8, 2.1, 1.8, 1.9),
@@ -77,7 +101,7 @@ def embedded_scene_config() -> SceneConfig:
         activity_names=list(core.activities),
         taxonomy="core",
         sma_width=8,
-        decoder_width=96,
+        decoder_width=128,
         adapter="none",
         adapter_rank=4,
         adapter_alpha=8,
@@ -101,21 +125,31 @@ def train_scene_preset(
 ) -> Path:
     """Make a scene checkpoint in ``out``: render, train, score on held-out scenes, write the model card.
 
-    ``real`` is the index.json of labelled real frames; without it only rendered scenes are used. Six sevenths
-    of ``minutes`` train everything, the last seventh the TESLA adapters and heads on the frozen backbone. The
-    run can be killed and called again: caches and training go on where they were.
+    ``real`` is the index.json of labelled real frames; without it only rendered scenes are used. ``minutes`` are
+    shared among four stages: everything on small pictures, the heads alone, everything, and the TESLA adapters
+    with the heads on the frozen backbone. The run can be killed and called again: caches and training go on
+    where they were.
     """
     _check_preset(preset)
     say = progress or (lambda text: None)
     config, folder = embedded_scene_config(), Path(out)
     work = folder / "work"
     sources = _scene_sources(config, work, frames, real, say)
-    told = _told_scene(say)
-    full = TrainSettings(minutes=minutes * 6 / 7, class_weights=_CLASS_WEIGHTS)
-    train_scene(config, sources, work / "full", full, progress=told)
-    adapted = SceneConfig(**{**config.to_dict(), "adapter": "tesla"})
-    settings = TrainSettings(minutes=minutes / 7, stage="adapter", lr=4e-4, seed=1, class_weights=_CLASS_WEIGHTS)
-    model = train_scene(adapted, sources, work / "adapter", settings, init=work / "full", progress=told)
+    told, init = _told_scene(say), None
+    for seed, step in enumerate(_SCENE_STAGES):
+        say(f"stage {step.name}: {step.share * minutes:.1f} minutes")
+        settings = TrainSettings(
+            minutes=step.share * minutes,
+            stage=step.stage,
+            lr=step.lr,
+            hw=step.hw,
+            seed=seed,
+            batch_size=8,
+            class_weights=_CLASS_WEIGHTS,
+        )
+        shape = SceneConfig(**{**config.to_dict(), "adapter": "tesla"}) if step.stage == "adapter" else config
+        model = train_scene(shape, sources, work / step.name, settings, init=init, progress=told)
+        init = work / step.name
     finish_scene(model, folder, work, real, f"describer train scene --preset {preset} --minutes {minutes:g}")
     return folder
 
@@ -125,14 +159,17 @@ def _scene_sources(
 ) -> list[Source]:
     names, activities = config.class_names, config.activity_names
     say(f"rendering {frames} training scenes (kept in {work})")
-    rendered_cache(work / "rendered", 0, frames, names, activities)
-    rendered = CachedDataset(work / "rendered")
+    rendered = []
+    for procedure, share in _RENDERED_SHARES.items():
+        folder = rendered_cache(work / f"rendered-{procedure}", 0, int(share * frames), names, activities, procedure)
+        rendered.append((CachedDataset(folder), share))
     if real is None:
-        return [Source(rendered, 1.0)]
+        return [Source(dataset, share) for dataset, share in rendered]
     caches = real_caches(work / "real-train", Path(real), "train", names, activities)
     shares = {name: _REAL_SHARES[name] for name in caches}
     mixed = [Source(CachedDataset(path), shares[name]) for name, path in caches.items()]
-    return [Source(rendered, 1.0 - sum(shares.values())), *mixed]
+    left = 1.0 - sum(shares.values())
+    return [*(Source(dataset, left * share) for dataset, share in rendered), *mixed]
 
 
 def _told_scene(say: Progress) -> Callable[[StepNews], None]:

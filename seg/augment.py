@@ -22,8 +22,8 @@ class Augmentation:
     contrast: float = 0.25
     gamma: float = 0.25
     saturation: float = 0.3
-    hue_deg: float = 8.0
-    grey_chance: float = 0.04
+    hue_deg: float = 5.0
+    grey_chance: float = 0.02
     noise_chance: float = 0.3
     noise_sigma: float = 8.0
     blur_chance: float = 0.15

@@ -1,7 +1,8 @@
 """Heads of the scene model: a dense decoder to stride 4 shared by classes and depth, and the activity head.
 
-Thin tips are lost on a grid of stride 14, so the decoder has two sources: what things are comes from four depths
-of the ViT, fused on the true token grid; where their edges run comes from a light convolution stem on the image.
+Thin tips are lost on a grid of stride 14, so the decoder has two sources. What things are and how they lie together
+comes from four depths of the ViT, fused on the true token grid; shape and edges come from a convolutional pyramid
+on the image itself (the spatial prior of ViT-Adapter, arXiv 2205.08534), which the tokens enter at its top.
 """
 
 from __future__ import annotations
@@ -11,19 +12,32 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 ASPP_RATES = (1, 3, 6)
-GROUPS = 4
+PRIOR_BLOCKS = (1, 2, 3)
 
 
 class ConvBlock(nn.Sequential):
-    """3x3 (or 1x1) convolution, group norm, GELU. Group norm keeps a frame's result free of its batch."""
+    """3x3 (or 1x1) convolution, batch norm, ReLU."""
 
     def __init__(self, width_in: int, width_out: int, *, kernel: int = 3, stride: int = 1, rate: int = 1) -> None:
         padding = rate * (kernel // 2)
         super().__init__(
             nn.Conv2d(width_in, width_out, kernel, stride, padding, dilation=rate, bias=False),
-            nn.GroupNorm(GROUPS, width_out),
-            nn.GELU(),
+            nn.BatchNorm2d(width_out),
+            nn.ReLU(inplace=True),
         )
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions around a skip (ResNet, arXiv 1512.03385). Shape: (B, C, h, w) -> (B, C, h, w)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = ConvBlock(width, width)
+        self.second = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x + self.norm(self.second(self.first(x))))
 
 
 class AtrousPyramid(nn.Module):
@@ -33,7 +47,7 @@ class AtrousPyramid(nn.Module):
         super().__init__()
         branch = width // 2
         self.branches = nn.ModuleList([ConvBlock(width, branch, rate=rate) for rate in ASPP_RATES])
-        self.pooled = nn.Sequential(nn.Conv2d(width, branch, 1), nn.GELU())
+        self.pooled = nn.Sequential(nn.Conv2d(width, branch, 1), nn.ReLU())
         self.project = ConvBlock(branch * (len(ASPP_RATES) + 1), width, kernel=1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -41,41 +55,63 @@ class AtrousPyramid(nn.Module):
         return self.project(torch.cat([*(branch(x) for branch in self.branches), whole], dim=1))
 
 
-class ImageStem(nn.Module):
-    """Edges at stride 2 and 4 straight from the image. Shape: (B, 3, H, W) -> (B, C, H/4, W/4), rounded up."""
+class SpatialPrior(nn.Module):
+    """Features straight from the image. Shape: (B, 3, H, W) -> maps at strides 4, 8, 16 (rounded up) of `widths`."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, widths: tuple[int, int, int]) -> None:
         super().__init__()
-        self.to_half = ConvBlock(3, width // 2, stride=2)
-        self.to_quarter = ConvBlock(width // 2, width, stride=2)
+        self.enter = ConvBlock(3, widths[0] // 2, stride=2)
+        ins = (widths[0] // 2, *widths)
+        self.stages = nn.ModuleList(
+            nn.Sequential(
+                ConvBlock(ins[k], ins[k + 1], stride=2), *(ResidualBlock(ins[k + 1]) for _ in range(PRIOR_BLOCKS[k]))
+            )
+            for k in range(3)
+        )
 
-    def forward(self, pixel_values: Tensor) -> Tensor:
-        return self.to_quarter(self.to_half(pixel_values))
+    def forward(self, pixel_values: Tensor) -> list[Tensor]:
+        # Channels last is what makes these convolutions fast on CPUs and on tensor cores.
+        x = self.enter(pixel_values.contiguous(memory_format=torch.channels_last))
+        maps = []
+        for stage in self.stages:
+            x = stage(x)
+            maps.append(x)
+        return maps
 
 
 class DenseDecoder(nn.Module):
-    """Four token grids and the image -> features at stride 4.
+    """Four token grids and the image -> features at stride 4, and the fused map at stride 16.
 
-    Shape: levels of (B, hidden, H/14, W/14) and an image (B, 3, H, W) -> (B, width / 2, H/4, W/4), rounded up.
+    Shape: levels of (B, hidden, H/14, W/14) and an image (B, 3, H, W) -> (B, width / 2, H/4, W/4) and
+    (B, width, H/16, W/16), rounded up.
     """
 
     def __init__(self, hidden: int, width: int) -> None:
         super().__init__()
         fine = width // 2
+        widths = (fine, 3 * fine // 2, 3 * fine)
         self.lateral = nn.ModuleList([nn.Conv2d(hidden, width, 1) for _ in range(4)])
         self.pyramid = AtrousPyramid(width)
+        self.prior = SpatialPrior(widths)
+        self.meet = ConvBlock(width + widths[2], width)
         self.narrow = nn.Conv2d(width, fine, 1)
-        self.stem = ImageStem(fine)
-        self.fuse = ConvBlock(2 * fine, fine)
-        self.refine = ConvBlock(fine, fine)
+        self.skips = nn.ModuleList([nn.Conv2d(widths[k], fine, 1) for k in (1, 0)])
+        self.merges = nn.ModuleList([ConvBlock(fine, fine) for _ in range(2)])
+        self.refine = ResidualBlock(fine)
 
-    def forward(self, levels: list[Tensor], pixel_values: Tensor) -> Tensor:
+    def forward(self, levels: list[Tensor], pixel_values: Tensor) -> tuple[Tensor, Tensor]:
+        quarter, eighth, sixteenth = self.prior(pixel_values)
         grid = torch.stack([conv(level) for conv, level in zip(self.lateral, levels, strict=True)]).sum(0)
-        edges = self.stem(pixel_values)
-        coarse = self.narrow(self.pyramid(grid))
-        coarse = F.interpolate(coarse, size=edges.shape[2:], mode="bilinear", align_corners=False)
-        x = self.fuse(torch.cat((coarse, edges), dim=1))
-        return x + self.refine(x)
+        tokens = _resized(self.pyramid(grid), sixteenth)
+        coarse = self.meet(torch.cat((tokens, sixteenth), dim=1))
+        x = self.narrow(coarse)
+        for skip, merge, finer in zip(self.skips, self.merges, (eighth, quarter), strict=True):
+            x = merge(skip(finer) + _resized(x, finer))
+        return self.refine(x), coarse
+
+
+def _resized(maps: Tensor, like: Tensor) -> Tensor:
+    return F.interpolate(maps, size=like.shape[2:], mode="bilinear", align_corners=False)
 
 
 class DepthHead(nn.Module):
@@ -103,19 +139,19 @@ class DepthHead(nn.Module):
 class ActivityHead(nn.Module):
     """What is being done, from the whole (class token, mean token) and from what was found where.
 
-    The second branch sees each class's mean and largest probability and the mean dense feature: an activity is
-    mostly which instrument is at work. It reads the dense path without moving it.
+    The second branch sees each class's mean and largest probability, which it reads without moving them, and the
+    mean and peaks of the fused map: an activity is mostly which instrument is at work on what.
 
-    Shape: tokens (B, 1 + N, hidden), logits (B, C, h, w), features (B, width, h, w) -> (B, K).
+    Shape: tokens (B, 1 + N, hidden), logits (B, C, h, w), coarse (B, width, h', w') -> (B, K).
     """
 
     def __init__(self, hidden: int, classes: int, width: int, activities: int) -> None:
         super().__init__()
         self.mlp = nn.Sequential(nn.Linear(2 * hidden, hidden), nn.GELU(), nn.Linear(hidden, activities))
-        self.evidence = nn.Sequential(nn.Linear(2 * classes + width, 96), nn.GELU(), nn.Linear(96, activities))
+        self.evidence = nn.Sequential(nn.Linear(2 * (classes + width), 128), nn.GELU(), nn.Linear(128, activities))
 
-    def forward(self, tokens: Tensor, logits: Tensor, features: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, logits: Tensor, coarse: Tensor) -> Tensor:
         whole = self.mlp(torch.cat((tokens[:, 0], tokens[:, 1:].mean(1)), dim=1))
         found = logits.detach().float().softmax(1).flatten(2)
-        dense = features.detach().float().flatten(2).mean(2)
-        return whole + self.evidence(torch.cat((found.mean(2), found.amax(2), dense), dim=1))
+        seen = coarse.float().flatten(2)
+        return whole + self.evidence(torch.cat((found.mean(2), found.amax(2), seen.mean(2), seen.amax(2)), dim=1))

@@ -58,7 +58,7 @@ class SceneModel(PreTrainedModel):
         self.classify = nn.Conv2d(config.decoder_width // 2, len(config.class_names), 1)
         activities = len(config.activity_names)
         self.activity = (
-            ActivityHead(backbone.hidden_size, len(config.class_names), config.decoder_width // 2, activities)
+            ActivityHead(backbone.hidden_size, len(config.class_names), config.decoder_width, activities)
             if activities
             else None
         )
@@ -125,11 +125,11 @@ class SceneModel(PreTrainedModel):
         seen = pixel_values if self.sma is None else self.sma(pixel_values)
         states = self.backbone(seen, output_hidden_states=True).hidden_states
         tokens = [self.backbone.layernorm(states[k]) for k in self.config.feature_layers]
-        features = self.decoder([_as_map(t, grid) for t in tokens], pixel_values)
+        features, coarse = self.decoder([_as_map(t, grid) for t in tokens], pixel_values)
         logits = self.classify(features)
         return SceneOutput(
             logits=logits,
-            activity_logits=None if self.activity is None else self.activity(tokens[-1], logits, features),
+            activity_logits=None if self.activity is None else self.activity(tokens[-1], logits, coarse),
             disparity=None if self.depth is None else self.depth(features),
         )
 

@@ -16,15 +16,16 @@ from describer.seg.losses import make_balancer, scene_losses
 from describer.seg.model import SceneModel
 from describer.seg.tesla import tesla_parameters
 
-STAGES = ("full", "adapter")
+STAGES = ("full", "heads", "adapter")
 
 
 @dataclass(frozen=True, slots=True)
 class TrainSettings:
     """How a run goes. Exactly one of `steps` and `minutes` is given; the rest has working defaults.
 
-    stage "full" trains every parameter; "adapter" freezes the backbone, trains A and B (and the heads) for
-    `phase1_share` of the budget and then only u and v (and the heads).
+    stage "full" trains every parameter; "heads" leaves backbone and stem as they are, which is twice as fast;
+    "adapter" freezes the backbone, trains A and B (and the heads) for `phase1_share` of the budget and then only
+    u and v (and the heads).
     """
 
     steps: int | None = None
@@ -57,7 +58,7 @@ class TrainSettings:
 
 
 class Ema:
-    """Moving average of the parameters, with a short memory while the run is young."""
+    """Moving average of parameters and batch-norm statistics, with a short memory while the run is young."""
 
     def __init__(self, parameters: Sequence[Tensor], decay: float) -> None:
         self._live = list(parameters)
@@ -84,7 +85,8 @@ class Trainer:
         self.balancer = make_balancer(settings.balance, weights).to(model.device)
         given = settings.class_weights
         self.class_weights = None if given is None else torch.tensor(given, device=model.device)
-        self.ema = Ema(list(model.parameters()), settings.ema_decay)
+        statistics = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
+        self.ema = Ema([*model.parameters(), *statistics], settings.ema_decay)
         self.done = 0
         self.elapsed_s = 0.0
         self.phase = 0
@@ -93,6 +95,10 @@ class Trainer:
     def _enter_phase(self, phase: int) -> None:
         """Choose what moves: 0 everything, 1 heads + A and B, 2 heads + u and v. A phase starts a new optimizer."""
         self.phase = phase
+        if self.settings.stage == "heads":
+            for part in (self.model.backbone, self.model.sma):
+                if part is not None:
+                    part.requires_grad_(False)
         if phase:
             self.model.backbone.requires_grad_(False)
             for parameter in tesla_parameters(self.model.backbone, phase):
@@ -103,7 +109,7 @@ class Trainer:
             {"params": [p for p in self.moving if p.ndim > 1], "weight_decay": self.settings.weight_decay},
             {"params": [p for p in self.moving if p.ndim <= 1] + balancer, "weight_decay": 0.0},
         ]
-        self.optimizer = torch.optim.AdamW(groups, lr=self.settings.lr)
+        self.optimizer = torch.optim.AdamW(groups, lr=self.settings.lr, fused=True)
 
     def spent(self) -> float:
         """Share of the budget that is used up, by steps or by the clock."""

@@ -26,7 +26,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_rendered_shards_are_kept_and_other_seeds_refused(tmp_path: Path) -> None:
     told: list[int] = []
     for _ in range(2):
-        caches.rendered_cache(tmp_path / "a", 7, 3, CORE_NAMES, ACTIVITIES, told.append, workers=1)
+        caches.rendered_cache(tmp_path / "a", 7, 3, CORE_NAMES, ACTIVITIES, progress=told.append, workers=1)
     assert told == [3] and len(CachedDataset(tmp_path / "a")) == 3
     with pytest.raises(OutputError, match="other seeds"):
         caches.rendered_cache(tmp_path / "a", 8, 3, CORE_NAMES, ACTIVITIES)

@@ -31,7 +31,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(caches, "CACHE_HW", (240, 300))
 
     def steps(kind, count):
-        return lambda minutes=None, **more: kind(steps=count, batch_size=2, **more)
+        return lambda minutes=None, **more: kind(**{**more, "steps": count, "batch_size": 2})
 
     monkeypatch.setattr(tuning, "TrainSettings", steps(TrainSettings, 2))
     monkeypatch.setattr(tuning, "TuneOptions", steps(TuneOptions, 2))

@@ -99,7 +99,7 @@ def polyp(stage: Stage, small: bool, reachable: bool) -> tuple[int, tuple[float,
     size = max(size, 0.03)
     spread = 0.3 if not reachable else 0.18
     at = _bed(stage, spread)
-    kind = str(rng.choice(("dome", "stalk", "flat"), p=(0.55, 0.2, 0.25)))
+    kind = str(rng.choice(("dome", "stalk", "flat"), p=(0.6, 0.2, 0.2)))
     angle = rng.uniform(0, np.pi)
     radii = (size * rng.uniform(1.0, 1.35), size * rng.uniform(0.75, 1.0))
     distance = ellipse(rng, grid, at, radii, angle, waviness=rng.uniform(0.04, 0.2))
@@ -121,7 +121,7 @@ def polyp(stage: Stage, small: bool, reachable: bool) -> tuple[int, tuple[float,
     base = cv2.resize(base, (w, h))
     soft = kind == "flat" or (kind == "dome" and rng.random() < 0.6)
     swell = Swell(lift, rise, min(radii), soft)
-    instance = stage.lay("polyp", full, swell, extra=base, kinship=rng.uniform(0.35, 0.8))
+    instance = stage.lay("polyp", full, swell, extra=base, kinship=rng.uniform(0.25, 0.6))
     if instance is None:
         return None
     return instance, ((at[0] + 0.5) * w, at[1] * w + h / 2), size

@@ -61,13 +61,13 @@ def grade(rng: Rng, image: Array, inside: Array) -> Array:
     level = float(np.clip(sample, 0, 1).mean()) if sample.size else 0.2
     target = rng.uniform(0.13, 0.3)
     exposure = target / max(level, 1e-3) * (rng.uniform(1.3, 1.9) if rng.random() < 0.06 else 1.0)
-    cast = np.exp(rng.normal((0.06, -0.02, -0.04), (0.07, 0.03, 0.1))).astype(np.float32) * np.float32(exposure)
-    if rng.random() < 0.06:
+    cast = np.exp(rng.normal((0.06, -0.02, -0.04), (0.05, 0.025, 0.07))).astype(np.float32) * np.float32(exposure)
+    if rng.random() < 0.04:
         cast *= np.array([rng.uniform(0.8, 1.0), 1.0, rng.uniform(1.05, 1.3)], np.float32)
     image = image * cast[:, None, None]
     np.clip(image, 0.0, None, out=image)
     np.sqrt(image, out=image)
-    keep = rng.uniform(0.02, 0.3) if rng.random() < 0.04 else rng.uniform(0.8, 1.35)
+    keep = rng.uniform(0.02, 0.3) if rng.random() < 0.025 else rng.uniform(0.8, 1.35)
     grey = 0.3 * image[0] + 0.55 * image[1] + 0.15 * image[2]
     image *= np.float32(keep)
     image += np.float32(1.0 - keep) * grey

@@ -81,7 +81,7 @@ def dots(stage: Stage, lesion: tuple[float, float, float, float], first: float, 
     """Coagulation marks along the outline from angle `first` over `span`."""
     rng, canvas = stage.rng, stage.canvas
     h, w = stage.size_hw
-    radius = rng.uniform(0.015, 0.024) * w
+    radius = rng.uniform(0.018, 0.028) * w
     circumference = span * 0.5 * (lesion[2] + lesion[3] + 2 * grow)
     count = max(2, int(circumference * w / (radius * rng.uniform(3.6, 6.0))))
     white = rng.random() < 0.55

@@ -23,7 +23,8 @@ TIPS: dict[str, TipMaker] = {
     "needle driver": tips.needle_driver,
 }
 JAWED = frozenset({"grasper", "bipolar forceps", "scissors", "clip applier", "needle driver"})
-_SHAFTS: tuple[tuple[tips.Colour, float], ...] = (
+Finish = tuple[tips.Colour, float]
+_SHAFTS: tuple[Finish, ...] = (
     ((34, 35, 38), 0.5),
     ((46, 48, 54), 0.8),
     ((70, 72, 76), 0.6),
@@ -32,6 +33,17 @@ _SHAFTS: tuple[tuple[tips.Colour, float], ...] = (
     ((34, 44, 78), 0.6),
     ((92, 98, 104), 0.4),
 )
+# What a kind's shaft mostly looks like, as makers build them: monopolar tools in black, bipolar ones in blue
+# insulation, clip appliers and needle drivers all of steel. Display colour and shine.
+_USUAL_SHAFTS: dict[str, tuple[Finish, ...]] = {
+    "grasper": (((34, 35, 38), 0.5), ((70, 72, 76), 0.6)),
+    "bipolar forceps": (((34, 44, 78), 0.6), ((52, 74, 130), 0.5)),
+    "hook": (((26, 27, 30), 0.3), ((40, 40, 44), 0.6)),
+    "scissors": (((92, 98, 104), 0.4), ((82, 78, 76), 0.7)),
+    "clip applier": (((178, 182, 188), 1.3), ((204, 204, 200), 0.9)),
+    "needle driver": (((126, 130, 136), 0.9), ((150, 146, 132), 1.0)),
+}
+_USUAL_SHARE = 0.75
 
 
 @dataclass(frozen=True)
@@ -170,10 +182,10 @@ def draw(rng: Rng, size_hw: tuple[int, int], kind: str, pose: Pose) -> Layer:
     """One laparoscopic instrument on an empty layer."""
     layer = Layer.blank(size_hw)
     robotic = kind not in ("suction irrigator", "hook", "clip applier") and rng.random() < 0.3
-    colour, shine = _SHAFTS[rng.integers(len(_SHAFTS))]
+    colour, shine = _finish(rng, kind)
     width = pose.width_px
     if kind == "suction irrigator":
-        colour, shine, width = tips.STEEL, 1.4, width * 0.72
+        width *= 0.72
     if kind == "clip applier":
         width *= 1.15
     sprite, reach = TIPS[kind](rng, width * (0.85 if robotic else 0.95), pose.opening)
@@ -191,6 +203,14 @@ def draw(rng: Rng, size_hw: tuple[int, int], kind: str, pose: Pose) -> Layer:
         stamp(layer, _wrist(rng, width), end, pose.angle, pose.depth)
     stamp(layer, sprite, base, heading, pose.depth)
     return layer
+
+
+def _finish(rng: Rng, kind: str) -> Finish:
+    """Colour and shine of a kind's shaft."""
+    if kind == "suction irrigator":
+        return tips.STEEL, 1.4
+    choices = _USUAL_SHAFTS[kind] if rng.random() < _USUAL_SHARE else _SHAFTS
+    return choices[int(rng.integers(len(choices)))]
 
 
 def _wrist(rng: Rng, width: float) -> tips.Sprite:

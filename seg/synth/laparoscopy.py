@@ -97,7 +97,7 @@ def _adhesions(stage: Stage) -> None:
     for _ in range(int(rng.integers(0, 4))):
         at = (rng.uniform(0.1, 0.9) * w, rng.uniform(0.1, 0.9) * h)
         colour = colours[int(rng.integers(len(colours)))]
-        stage.stain(at, rng.uniform(0.06, 0.26), colour, rng.uniform(0.2, 0.7), gloss=0.2, ramp=1.3)
+        stage.stain(at, rng.uniform(0.06, 0.2), colour, rng.uniform(0.15, 0.5), gloss=0.2, ramp=1.3)
 
 
 def _site(stage: Stage, activity: str, event: Event | None) -> tuple[float, float]:
@@ -133,7 +133,7 @@ def _traces(stage: Stage, activity: str, site: tuple[float, float]) -> None:
         _slit(stage, site, rng.uniform(0.08, 0.2))
     if rng.random() < 0.3:
         at = (site[0] + rng.normal(0, 0.1) * w, site[1] + rng.normal(0, 0.08) * w)
-        stage.stain(at, rng.uniform(0.05, 0.2), (128, 14, 14), rng.uniform(0.5, 0.9), kind="blood", gloss=0.6)
+        stage.stain(at, rng.uniform(0.04, 0.14), (128, 14, 14), rng.uniform(0.5, 0.8), kind="blood", gloss=0.3)
     if activity != "suction" and rng.random() < 0.25:
         at = (rng.uniform(0.15, 0.85) * w, rng.uniform(0.2, 0.7) * w)
         stage.pool(at, (rng.uniform(0.06, 0.2), rng.uniform(0.04, 0.12)), rng.uniform(-0.8, 0.8))
@@ -143,7 +143,7 @@ def _raw(stage: Stage, site: tuple[float, float]) -> None:
     """A worked-over field: torn, oozing, part fatty, part burnt, with a craggy surface."""
     rng, canvas = stage.rng, stage.canvas
     shape = stage.size_hw
-    alpha = stage.near(site, rng.uniform(0.1, 0.3), 0.5, 1.0) * rng.uniform(0.4, 0.95)
+    alpha = stage.near(site, rng.uniform(0.07, 0.2), 0.5, 1.0) * rng.uniform(0.35, 0.8)
     kinds = ((222, 176, 108), (164, 48, 40), (228, 204, 186), (112, 22, 22), (118, 80, 50))
     for index in rng.permutation(len(kinds))[: int(rng.integers(2, 5))]:
         patch = smoothstep(0.1, 1.3, fbm(rng, shape, rng.uniform(7, 16), 4, 0.6))
@@ -249,7 +249,7 @@ def _place(
     h, w = stage.size_hw
     angle = _heading(rng, headings, at_px, stage.size_hw)
     headings.append(angle)
-    width = (rng.uniform(0.05, 0.105) if rng.random() < 0.7 else rng.uniform(0.105, 0.17)) * w
+    width = (rng.uniform(0.06, 0.11) if rng.random() < 0.7 else rng.uniform(0.11, 0.17)) * w
     opening = _opening(rng, kind, closed)
     x, y = int(np.clip(at_px[0], 0, w - 1)), int(np.clip(at_px[1], 0, h - 1))
     depth = max(float(stage.depth[y, x]) - 0.02, 0.15)

@@ -13,16 +13,16 @@ from describer.seg.synth.noise import fbm, fibres, lobules, smoothstep, vessels
 # Base colours as seen on display (sRGB 0..255), several per tissue; read off recorded operations.
 PALETTES: dict[str, tuple[tuple[int, int, int], ...]] = {
     "liver": ((146, 66, 58), (122, 48, 46), (156, 80, 70), (104, 40, 48), (128, 58, 60), (92, 34, 40)),
-    "gallbladder": ((202, 178, 170), (208, 188, 150), (192, 184, 160), (186, 170, 174), (218, 174, 158)),
+    "gallbladder": ((190, 184, 142), (200, 190, 138), (182, 180, 150), (176, 170, 130), (208, 190, 152)),
     "fat": ((226, 182, 92), (236, 204, 128), (212, 160, 78), (222, 176, 112), (240, 214, 160)),
-    "abdominal wall": ((196, 100, 104), (178, 84, 82), (206, 122, 118), (190, 112, 78), (160, 74, 92)),
-    "bowel": ((224, 164, 150), (232, 180, 164), (214, 146, 140), (220, 176, 140), (206, 150, 150)),
+    "abdominal wall": ((190, 92, 90), (176, 80, 76), (200, 106, 98), (186, 96, 72), (166, 72, 82)),
+    "bowel": ((228, 152, 144), (236, 166, 156), (218, 138, 136), (226, 158, 134), (212, 142, 150)),
     "connective tissue": (
-        (222, 168, 158),
-        (226, 180, 164),
-        (206, 140, 132),
-        (204, 154, 150),
-        (222, 170, 122),
+        (226, 192, 182),
+        (232, 204, 190),
+        (214, 178, 168),
+        (216, 188, 186),
+        (228, 196, 162),
     ),
     "mucosa": (
         (220, 124, 92),
@@ -120,14 +120,14 @@ def gallbladder(rng: Rng, size_hw: tuple[int, int], frame_w: int) -> Material:
         (_soft(cloud, 0.55), _shift(base, -32, -34, -26)),
         (_soft(streak, 0.3), _shift(base, 28, 26, 20)),
         (
-            smoothstep(0.0, 2.6, fbm(rng, size_hw, _features(size_hw, frame_w, 8), 4)) * 0.7,
+            smoothstep(0.0, 2.6, fbm(rng, size_hw, _features(size_hw, frame_w, 8), 4)) * 0.45,
             np.array([176, 88, 80]),
         ),
         (red * rng.uniform(0.35, 0.75), np.array([150, 52, 52])),
     ]
     if rng.random() < 0.5:
         patch = smoothstep(0.0, 2.2, fbm(rng, size_hw, _features(size_hw, frame_w, 5), 3))
-        parts.append((patch * 0.7, np.array([226, 186, 104])))
+        parts.append((patch * 0.4, np.array([226, 186, 104])))
     bump = rng.uniform(0.001, 0.004) * cloud + 0.0007 * streak
     return Material(_mix(base, parts), bump, np.full(size_hw, rng.uniform(0.7, 1.3), np.float32))
 
@@ -168,7 +168,7 @@ def abdominal_wall(rng: Rng, size_hw: tuple[int, int], frame_w: int) -> Material
     ]
     if rng.random() < 0.4:
         patch = smoothstep(0.0, 2.0, fbm(rng, size_hw, _features(size_hw, frame_w, 3), 3))
-        parts.append((patch * 0.6, np.array([214, 160, 84])))
+        parts.append((patch * 0.35, np.array([214, 160, 84])))
     bump = 0.0012 * strand + 0.0015 * cloud
     return Material(_mix(base, parts), bump, np.full(size_hw, rng.uniform(0.3, 0.9), np.float32))
 
@@ -202,8 +202,8 @@ def connective_tissue(rng: Rng, size_hw: tuple[int, int], frame_w: int) -> Mater
     )
     patch = fbm(rng, size_hw, _features(size_hw, frame_w, 7), 4)
     parts = [
-        (smoothstep(-0.2, 2.4, patch) * rng.uniform(0.2, 0.95), np.array([186, 66, 56])),
-        (smoothstep(0.0, 2.4, -patch) * rng.uniform(0.2, 0.9), np.array([226, 180, 104])),
+        (smoothstep(-0.2, 2.4, patch) * rng.uniform(0.1, 0.6), np.array([186, 66, 56])),
+        (smoothstep(0.0, 2.4, -patch) * rng.uniform(0.1, 0.4), np.array([226, 180, 104])),
         (_soft(-sheet, 0.45), _shift(base, -52, -66, -60)),
         (smoothstep(0.3, 1.8, strand) * 0.6, _shift(base, 26, 42, 46)),
     ]
@@ -263,7 +263,7 @@ def mucosal_flap(rng: Rng, size_hw: tuple[int, int], frame_w: int) -> Material:
 def polyp(rng: Rng, size_hw: tuple[int, int], frame_w: int) -> Material:
     """A growth: redder or paler than its surroundings, with its own pit pattern."""
     base = pick_colour(rng, "mucosa")
-    lift = rng.choice((-1.0, 1.0)) * rng.uniform(0.4, 1.2)
+    lift = rng.choice((-1.0, 1.0)) * rng.uniform(0.7, 1.4)
     base = _shift(base, 8 * lift + 4, 22 * lift - 6, 18 * lift - 4)
     cloud = fbm(rng, size_hw, _features(size_hw, frame_w, 14), 3)
     scale = rng.uniform(30, 70)

@@ -171,6 +171,20 @@ def test_adapter_stage_leaves_the_backbone(tmp_path: Path, source: Source) -> No
     assert moved > 0 and (tmp_path / "run" / "adapter.safetensors").is_file()
 
 
+def test_heads_stage_leaves_backbone_and_stem_and_moves_the_rest(tmp_path: Path, source: Source) -> None:
+    start = SceneModel(config(sma_width=8))
+    start.save_pretrained(tmp_path / "start")
+    plan = settings(stage="heads", lr=1e-2)
+    tuned = train_scene(config(sma_width=8), [source], tmp_path / "run", plan, init=tmp_path / "start")
+    before = start.state_dict()
+    same = {name for name, value in tuned.state_dict().items() if torch.equal(value, before[name])}
+    fixed = {name for name in before if name.startswith(("backbone.", "sma."))}
+    assert fixed <= same
+    assert "classify.weight" not in same and "decoder.prior.enter.0.weight" not in same
+    # The averaged batch-norm statistics are part of the model that is kept.
+    assert "decoder.prior.enter.1.running_mean" not in same
+
+
 def test_training_refusals(tmp_path: Path, source: Source) -> None:
     run = tmp_path / "run"
     train_scene(config(), [source], run, settings(steps=1))
