@@ -1,4 +1,4 @@
-"""Scores of a choice among classes: confusion, accuracy, macro-F1."""
+"""Scores of a choice among classes, such as the activity: confusion, accuracy, balanced accuracy, macro-F1."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class ClassScores:
-    """``accuracy`` and ``macro_f1`` in [0, 1] over ``n`` pairs; both 0 when n is 0."""
+    """In [0, 1] over ``n`` pairs; all 0 when n is 0.
+
+    ``macro_f1`` is the mean F1 of the classes in the truth or the prediction, ``balanced_accuracy`` the mean
+    recall of those in the truth.
+    """
 
     accuracy: float
     macro_f1: float
+    balanced_accuracy: float
     n: int
 
 
@@ -41,9 +46,20 @@ def f1_of(matrix: np.ndarray) -> np.ndarray:
     return np.divide(2 * hits, total, out=np.full(len(hits), np.nan), where=total > 0)
 
 
+def recall_of(matrix: np.ndarray) -> np.ndarray:
+    """Recall of each class of a confusion matrix, NaN for a class absent from the truth."""
+    hits, total = np.diag(matrix).astype(np.float64), matrix.sum(axis=1)
+    return np.divide(hits, total, out=np.full(len(hits), np.nan), where=total > 0)
+
+
 def class_scores(predicted: Sequence[Hashable], true: Sequence[Hashable]) -> ClassScores:
-    """Accuracy and macro-F1; the mean runs over the classes that occur in the truth or the prediction."""
+    """Accuracy, macro-F1 and balanced accuracy; ValueError when the lengths differ."""
     if not true and not predicted:
-        return ClassScores(0.0, 0.0, 0)
+        return ClassScores(0.0, 0.0, 0.0, 0)
     matrix = confusion(predicted, true, list(dict.fromkeys((*true, *predicted))))
-    return ClassScores(float(np.trace(matrix) / matrix.sum()), float(np.nanmean(f1_of(matrix))), len(true))
+    return ClassScores(
+        accuracy=float(np.trace(matrix) / matrix.sum()),
+        macro_f1=float(np.nanmean(f1_of(matrix))),
+        balanced_accuracy=float(np.nanmean(recall_of(matrix))),
+        n=len(true),
+    )

@@ -8,9 +8,10 @@ from typing import Any
 
 from describer.claims import contradictions
 from describer.eval.classification import ClassScores, class_scores
-from describer.mentions import find_labels
+from describer.eval.negation import affirmed_labels
+from describer.mentions import link
 from describer.taxonomy import Taxonomy, load_taxonomy
-from describer.types import Annotation, Appearance
+from describer.types import Annotation, Appearance, Description, Scene
 from describer.wording import parse_appearance
 
 
@@ -52,8 +53,8 @@ class EntityScores:
 
 
 def labels_of(text: str, taxonomy: Taxonomy) -> frozenset[str]:
-    """Labels that a text names, by name, synonym or plural."""
-    return frozenset(found.label for found in find_labels(text, taxonomy))
+    """Labels that a text says are there, by name, synonym or plural; "no snare" names none."""
+    return frozenset(found.label for found in affirmed_labels(text, taxonomy))
 
 
 def entity_f1(candidates: Sequence[str], references: Sequence[str], taxonomy: Taxonomy) -> EntityScores:
@@ -70,6 +71,48 @@ def entity_f1(candidates: Sequence[str], references: Sequence[str], taxonomy: Ta
         said += len(ours)
         expected += len(theirs)
     return EntityScores(matched, said, expected, len(candidates))
+
+
+@dataclass(frozen=True, slots=True)
+class SceneTruth:
+    """Texts against true scenes; adds up over frames.
+
+    ``hallucination``: labels said that the scene lacks, of all labels said. ``omission``: labels of the scene that
+    no text of the frame says, of all labels of the scene. ``contradiction``: texts with a place or count word that
+    the scene's masks refute, of all texts. Labels count once a frame, however many regions or words they have.
+    """
+
+    hallucination: Rate = Rate(0, 0)
+    omission: Rate = Rate(0, 0)
+    contradiction: Rate = Rate(0, 0)
+
+    def __add__(self, other: SceneTruth) -> SceneTruth:
+        return SceneTruth(
+            self.hallucination + other.hallucination,
+            self.omission + other.omission,
+            self.contradiction + other.contradiction,
+        )
+
+
+def scene_truth(texts: Sequence[str], scene: Scene, taxonomy: Taxonomy) -> SceneTruth:
+    """What free texts about a whole frame say, against what is truly in it.
+
+    Unlike the rates of an Annotation, which hold a run's sentences against the run's own scene, ``scene`` is the
+    reference here and the texts may come from anywhere; the scene's labels are those of ``taxonomy``.
+    """
+    there = {region.label for region in scene.regions}
+    said = frozenset[str]().union(*(labels_of(text, taxonomy) for text in texts))
+    refuted = sum(bool(contradictions(_about_scene(text, scene, taxonomy), scene, taxonomy)) for text in texts)
+    return SceneTruth(
+        hallucination=Rate(len(said - there), len(said)),
+        omission=Rate(len(there - said), len(there)),
+        contradiction=Rate(refuted, len(texts)),
+    )
+
+
+def _about_scene(text: str, scene: Scene, taxonomy: Taxonomy) -> Description:
+    mentions, ungrounded = link(text, scene, taxonomy)
+    return Description(None, text, mentions, 0.0, ungrounded)
 
 
 def hallucination_rate(annotations: Iterable[Annotation]) -> Rate:

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, f1_score
 
 from describer.eval.classification import class_scores, confusion
 
@@ -15,6 +15,7 @@ def test_agrees_with_scikit_learn(seed):
     scores = class_scores(predicted, true)
     assert scores.accuracy == pytest.approx(accuracy_score(true, predicted))
     assert scores.macro_f1 == pytest.approx(f1_score(true, predicted, average="macro"))
+    assert scores.balanced_accuracy == pytest.approx(balanced_accuracy_score(true, predicted))
     assert scores.n == 30
 
 
@@ -22,11 +23,17 @@ def test_a_constant_answer_scores_low_in_macro_f1():
     scores = class_scores(["a"] * 10, ["a"] * 9 + ["b"])
     assert scores.accuracy == 0.9
     assert scores.macro_f1 == pytest.approx(18 / 19 / 2)
+    assert scores.balanced_accuracy == 0.5
+
+
+def test_balanced_accuracy_is_over_classes_of_the_truth():
+    scores = class_scores(["a", "x", "b"], ["a", "a", "b"])
+    assert scores.balanced_accuracy == 0.75
 
 
 def test_nothing_to_score():
     scores = class_scores([], [])
-    assert (scores.accuracy, scores.macro_f1, scores.n) == (0.0, 0.0, 0)
+    assert (scores.accuracy, scores.macro_f1, scores.balanced_accuracy, scores.n) == (0.0, 0.0, 0.0, 0)
 
 
 def test_bad_input_is_named():

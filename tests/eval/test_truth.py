@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from describer.eval.truth import (
+    Rate,
+    SceneTruth,
     Tally,
     appearance_scores,
     contradiction_rate,
@@ -12,6 +14,7 @@ from describer.eval.truth import (
     hallucination_rate,
     omission_rate,
     run_summary,
+    scene_truth,
 )
 from describer.prompts.grounding import ground
 from describer.prompts.sentences import region_sentence, scene_sentence
@@ -37,6 +40,7 @@ def annotation(*texts: tuple[int | None, str], scene=SCENE) -> Annotation:
         ("A snare and the liver.", "A grasper and the liver.", 0.5, 0.5, 0.5),
         ("Nothing.", "A grasper.", 0, 0, 0),
         ("A grasper.", "Nothing.", 0, 0, 0),
+        ("A grasper, no liver.", "A grasper and no snare.", 1, 1, 1),  # what is denied is not said
     ],
 )
 def test_entity_scores(candidate, reference, precision, recall, f1):
@@ -56,6 +60,26 @@ def test_rates():
     assert (hallucination_rate([bad]).count, hallucination_rate([bad]).of) == (1, 3)
     assert (omission_rate([bad]).count, omission_rate([bad]).of) == (1, 2)
     assert (contradiction_rate([bad]).count, contradiction_rate([bad]).of) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("texts", "hallucination", "omission", "contradiction", "why"),
+    [
+        (["A grasper and the liver."], (0, 2), (0, 2), (0, 1), "true and whole"),
+        (["Forceps.", "The livers."], (0, 2), (0, 2), (0, 2), "whole between two texts, in other words"),
+        (["A grasper and a snare."], (1, 2), (1, 2), (0, 1), "a snare that is not there, the liver left out"),
+        (["A grasper and no snare."], (0, 1), (1, 2), (0, 1), "a snare denied is not hallucinated"),
+        (["No liver is seen, a grasper is."], (0, 1), (1, 2), (1, 1), "the liver denied is left out, and refuted"),
+        (["Three graspers near the liver."], (0, 2), (0, 2), (1, 1), "a count the masks refute"),
+        (["A grasper in the lower right, the liver."], (0, 2), (0, 2), (1, 1), "a place the masks refute"),
+        ([""], (0, 0), (2, 2), (0, 1), "nothing said"),
+        ([], (0, 0), (2, 2), (0, 0), "no text"),
+    ],
+)
+def test_texts_from_anywhere_against_a_true_scene(texts, hallucination, omission, contradiction, why):
+    truth = scene_truth(texts, SCENE, CORE)
+    assert truth == SceneTruth(Rate(*hallucination), Rate(*omission), Rate(*contradiction)), why
+    assert (truth + truth).omission == Rate(2 * omission[0], 2 * omission[1])
 
 
 @pytest.mark.parametrize("seed", range(20))

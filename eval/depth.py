@@ -1,0 +1,86 @@
+"""Depth maps against measured depth, as monocular depth papers report them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class DepthScores:
+    """The measures of Eigen et al. (NeurIPS 2014) over ``n_px`` pixels of ``n`` frames.
+
+    ``abs_rel`` is mean |p - t| / t, ``sq_rel`` mean (p - t)^2 / t in mm, ``rmse`` and ``mae`` in mm, ``rmse_log``
+    of natural logarithms, ``delta_k`` the share with max(p / t, t / p) < 1.25^k. ``scale`` is what the prediction
+    was multiplied with, 1 without median scaling. Of several frames each is the mean over frames.
+    """
+
+    abs_rel: float
+    sq_rel: float
+    rmse: float
+    rmse_log: float
+    mae: float
+    delta_1: float
+    delta_2: float
+    delta_3: float
+    scale: float
+    n_px: int
+    n: int
+
+
+def depth_scores(
+    predicted_mm: np.ndarray,
+    true_mm: np.ndarray,
+    median_scaling: bool = False,
+    limits_mm: tuple[float, float] | None = None,
+) -> DepthScores | None:
+    """Scores of one depth map; None where no pixel has a known true depth.
+
+    ``predicted_mm`` and ``true_mm`` are of one shape; a true depth is known where it is finite and above 0.
+    ``median_scaling`` first multiplies the prediction by the ratio of the medians over those pixels, for models
+    that know depth up to a scale only. ``limits_mm`` (nearest, farthest) leaves out true depths beyond them and
+    clips the prediction to them after scaling; SCARED is published with (0.001, 150). ValueError when the shapes
+    differ or the prediction is not a positive number at a scored pixel.
+    """
+    if predicted_mm.shape != true_mm.shape:
+        raise ValueError(f"prediction {predicted_mm.shape} and truth {true_mm.shape} differ in shape")
+    known = np.isfinite(true_mm) & (true_mm > 0)
+    if limits_mm is not None:
+        known &= (true_mm > limits_mm[0]) & (true_mm < limits_mm[1])
+    if not known.any():
+        return None
+    p, t = predicted_mm[known].astype(np.float64), true_mm[known].astype(np.float64)
+    if not (np.isfinite(p) & (p > 0)).all():
+        raise ValueError("predicted depth must be finite and above 0 mm wherever the truth is known")
+    scale = float(np.median(t) / np.median(p)) if median_scaling else 1.0
+    p = p * scale
+    if limits_mm is not None:
+        p = np.clip(p, *limits_mm)
+    error, ratio = p - t, np.maximum(p / t, t / p)
+    return DepthScores(
+        abs_rel=float(np.mean(np.abs(error) / t)),
+        sq_rel=float(np.mean(error**2 / t)),
+        rmse=float(np.sqrt(np.mean(error**2))),
+        rmse_log=float(np.sqrt(np.mean(np.log(p / t) ** 2))),
+        mae=float(np.mean(np.abs(error))),
+        delta_1=float(np.mean(ratio < 1.25)),
+        delta_2=float(np.mean(ratio < 1.25**2)),
+        delta_3=float(np.mean(ratio < 1.25**3)),
+        scale=scale,
+        n_px=len(t),
+        n=1,
+    )
+
+
+def mean_depth_scores(frames: Sequence[DepthScores | None]) -> DepthScores:
+    """The mean of each score over frames, those without known depth left out, as published numbers are taken.
+
+    ``n_px`` and ``n`` are sums. ValueError when no frame has known depth.
+    """
+    scored = [frame for frame in frames if frame is not None]
+    if not scored:
+        raise ValueError("no frame has a known true depth")
+    means = {f.name: float(np.mean([getattr(frame, f.name) for frame in scored])) for f in fields(DepthScores)}
+    return DepthScores(**means | {"n_px": sum(f.n_px for f in scored), "n": sum(f.n for f in scored)})  # type: ignore[arg-type]
