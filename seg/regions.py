@@ -26,6 +26,7 @@ _DEBRIS = {"instrument": 0.0015, "pathology": 0.0015, "other": 0.0015, "anatomy"
 _PIECE = 0.25  # a part of a merged region is kept when it is at least this share of the kind's debris limit
 _SECOND_LABEL = 0.30  # a component is two instruments when the second label holds this share of it
 _MAX_REGIONS = 14
+_UNLIKELY = 1e-4  # the least share of a class in a pixel's vote, so that no pixel alone rules one out
 _CRUMB = 0.08  # of an organ's largest part
 _MEDIAN_PX = 9
 _NEARER = 1.15
@@ -53,8 +54,8 @@ def find_parts(
     tools = [i for i, name in enumerate(class_names) if i and kinds[name] == "instrument"]
     winner = _without_specks(decide(probabilities, tools), tools)
     found = []
-    for mask in _instruments(np.isin(winner, tools), winner, tools):
-        index = max(tools, key=lambda i: float(probabilities[i][mask].sum()))
+    for mask in _instruments(winner, tools):
+        index = _instrument_class(probabilities, mask, tools)
         found.append(_part(mask, index, probabilities, disparity, class_names, kinds))
     for index, name in enumerate(class_names):
         if index == 0 or index in tools:
@@ -85,7 +86,24 @@ def _part(
     return Part(mask, name, kinds[name], round(min(score, 1.0), 4), near)
 
 
-def _instruments(mask: np.ndarray, winner: np.ndarray, tools: Sequence[int]) -> list[np.ndarray]:
+def class_map(probabilities: np.ndarray, tools: Sequence[int]) -> np.ndarray:
+    """The class of each pixel (h, w) from probabilities (C, h, w), every instrument being of one class throughout."""
+    winner = decide(probabilities, tools)
+    settled = winner.copy()
+    for mask in _instruments(winner, tools):
+        settled[mask] = _instrument_class(probabilities, mask, tools)
+    return settled
+
+
+def _instrument_class(probabilities: np.ndarray, mask: np.ndarray, tools: Sequence[int]) -> int:
+    """The class on which an instrument's pixels agree best: a sure tip counts for more than an undecided shaft."""
+    among = probabilities[list(tools)][:, mask]
+    share = among / np.maximum(among.sum(axis=0), 1e-9)
+    return tools[int(np.log(share + _UNLIKELY).sum(axis=1).argmax())]
+
+
+def _instruments(winner: np.ndarray, tools: Sequence[int]) -> list[np.ndarray]:
+    mask = np.isin(winner, tools)
     least = _DEBRIS["instrument"] * mask.size
     rim = view_rim(winner == 0)
     parts: list[np.ndarray] = []

@@ -1,9 +1,10 @@
 """Exact scores of a scene model on a cached source: what every reported number comes from.
 
-Rules. Predictions are resized to the labels' own size before `decision.decide`. One confusion matrix is pooled over all
-frames; a class counts in the mean if it has a labelled pixel. IGNORE pixels count nowhere. A REST pixel predicted
-as a class that its frame annotates is a false positive of that class; SOME_INSTRUMENT pixels enter only the
-instrument IoU, where all instruments are one class.
+Rules. Predictions are resized to the labels' own size before `regions.class_map`, so what is scored is what becomes
+regions: every instrument has one class throughout. One confusion matrix is pooled over all frames; a class counts in
+the mean if it has a labelled pixel. IGNORE pixels count nowhere. A REST pixel predicted as a class that its frame
+annotates is a false positive of that class; SOME_INSTRUMENT pixels enter only the instrument IoU, where all
+instruments are one class.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ import torch
 
 from describer.errors import TaxonomyError
 from describer.seg.data import CachedDataset, Sample
-from describer.seg.decision import decide
 from describer.seg.image import TRAIN_HW, to_pixels
 from describer.seg.losses import IGNORE, REST, SOME_INSTRUMENT
 from describer.seg.model import SceneModel, SceneOutput, disparity_to_depth, interpolate
+from describer.seg.regions import class_map
 
 
 @dataclass
@@ -139,7 +140,7 @@ def _classes(output: SceneOutput, k: int, sample: Sample, instruments: Sequence[
     logits = output.logits
     assert logits is not None  # the model always has this head; told to the type checker
     probabilities = interpolate(logits[k : k + 1], sample.labels.shape)[0].softmax(0)
-    return decide(probabilities.cpu().numpy(), instruments)
+    return class_map(probabilities.cpu().numpy(), instruments)
 
 
 def _codes(sample: Sample, classes: int) -> np.ndarray:

@@ -10,7 +10,7 @@ import pytest
 
 from describer.errors import RecordError
 from describer.masks import iou
-from describer.seg.regions import Part, add_region, build_scene, enlarge, find_parts
+from describer.seg.regions import Part, add_region, build_scene, class_map, enlarge, find_parts
 from describer.seg.synth import CORE_NAMES
 from describer.taxonomy import load_taxonomy
 from describer.types import Scene
@@ -108,6 +108,17 @@ def test_two_labels_of_one_blob_are_two_only_with_a_shaft_each():
     tip = rod((120, 200), (200, 200), 20, SIZE)
     undecided = scene_of(probabilities(("grasper", low), ("scissors", tip)))
     assert [len(masks_of(undecided, name)) for name in ("grasper", "scissors")] == [1, 0]
+
+
+def test_a_sure_tip_names_an_undecided_shaft():
+    shaft, tip = rod((0, 200), (240, 200), 20, SIZE), rod((200, 200), (240, 200), 20, SIZE)
+    maps = probabilities(("grasper", shaft), ("hook", tip), sure=0.98)
+    grasper, hook, liver = (CORE_NAMES.index(name) for name in ("grasper", "hook", "liver"))
+    maps[:, shaft & ~tip] = 0
+    maps[grasper, shaft & ~tip], maps[hook, shaft & ~tip] = 0.55, 0.45
+    settled = class_map(maps, list(range(1, 10)))
+    assert set(np.unique(settled)) == {hook, liver} and (settled[shaft] == hook).all()
+    assert (class_map(maps, []) == maps.argmax(axis=0)).all()
 
 
 def test_debris_is_dropped_and_polyps_are_counted():
