@@ -7,12 +7,14 @@ within the tolerance of a true one, recall the share of true ones within it of a
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from describer.eval.segmentation import IGNORE
+from describer.eval.registry import MetricSpec, Scores
+from describer.eval.segmentation import IGNORE, LABEL_MAPS
 
 TOLERANCE = 0.008
 
@@ -82,3 +84,37 @@ def _share_near(outline_px: np.ndarray, other: np.ndarray, radius_px: int) -> fl
     # A distance is the root of a whole number: the half keeps float32 noise away from the rim of the disc.
     near = distance_px[outline_px] ** 2 < radius_px**2 + 0.5
     return float(near.mean())
+
+
+def _scores(
+    predictions: Sequence[np.ndarray],
+    references: Sequence[np.ndarray],
+    classes: int | None = None,
+    ignore: int = IGNORE,
+    tolerance: float = TOLERANCE,
+) -> Scores:
+    if len(predictions) != len(references):
+        raise ValueError(f"{len(predictions)} predicted maps against {len(references)} true ones")
+    values = []
+    for predicted, reference in zip(predictions, references):
+        ids, true = np.asarray(predicted), np.asarray(reference)
+        number = classes or 1 + int(np.max(true, where=true != ignore, initial=0))
+        found = boundary_scores(ids, true, number, ignore, tolerance)
+        values.append(found.f if found.n_classes else math.nan)
+    known = [value for value in values if not math.isnan(value)]
+    return Scores(
+        corpus={"boundary_f": float(np.mean(known)) if known else 0.0},
+        n=len(values),
+        items={"boundary_f": tuple(values)},
+        details={"n_frames": len(known)},
+    )
+
+
+SPEC = MetricSpec(
+    name="boundary_f",
+    inputs=LABEL_MAPS,
+    function=_scores,
+    keys=("boundary_f",),
+    summary="agreement of outlines within 0.8 % of the diagonal: mean over a frame's true classes, then over frames",
+    source="Perazzi et al., A Benchmark Dataset and Evaluation Methodology for Video Object Segmentation, CVPR 2016",
+)

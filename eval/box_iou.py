@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from describer.eval.registry import Inputs, MetricSpec, Scores
+
+BOXES: Inputs = (("predictions", "box"), ("references", "box"))
+"""One box (x0, y0, x1, y1) an item, and the true one."""
+
 
 def pairwise_iou(first_xyxy: np.ndarray, second_xyxy: np.ndarray) -> np.ndarray:
     """IoU of every box of (N, 4) with every one of (M, 4), shape (N, M); 0 where both are without area."""
@@ -45,3 +50,26 @@ def _iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     shared = intersection(first, second)
     union = area(first) + area(second) - shared
     return np.divide(shared, union, out=np.zeros_like(union), where=union > 0)
+
+
+def _scores(predictions: np.ndarray, references: np.ndarray) -> Scores:
+    values = paired_iou(predictions, references)
+    hits = values >= 0.5
+    return Scores(
+        corpus={
+            "iou": float(values.mean()) if values.size else 0.0,
+            "acc_50": float(hits.mean()) if hits.size else 0.0,
+        },
+        n=len(values),
+        items={"iou": tuple(values.tolist()), "acc_50": tuple(hits.astype(float).tolist())},
+    )
+
+
+SPEC = MetricSpec(
+    name="box_iou",
+    inputs=BOXES,
+    function=_scores,
+    keys=("iou", "acc_50"),
+    summary="mean IoU of one box an item, and the share with an IoU of at least 0.5",
+    source="Everingham et al., The PASCAL VOC Challenge, IJCV 2010",
+)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from describer.eval.registry import MetricSpec, Scores
+
 BINS = 15
 
 
@@ -69,3 +71,23 @@ def _ece(sure: np.ndarray, right: np.ndarray) -> float:
     bins = np.minimum((sure * BINS).astype(int), BINS - 1)
     gaps = np.abs(np.bincount(bins, right, BINS) - np.bincount(bins, sure, BINS))
     return float(gaps.sum() / len(sure))
+
+
+def _scores(predictions: Sequence[float], references: Sequence[float]) -> Scores:
+    found = calibration_scores(predictions, [bool(value) for value in references])
+    return Scores(
+        corpus={"aurc": found.aurc, "auroc": found.auroc, "ece": found.ece},
+        n=found.n,
+        details={"coverage": list(found.coverage), "risk": list(found.risk)},
+    )
+
+
+SPEC = MetricSpec(
+    name="calibration",
+    inputs=(("predictions", "number"), ("references", "number")),
+    function=_scores,
+    keys=("aurc", "auroc", "ece"),
+    summary="confidences against whether each answer was right (1 or 0): area under risk-coverage, AUROC, ECE",
+    source="Geifman and El-Yaniv, NeurIPS 2017; Guo et al., ICML 2017",
+    lower_is_better=("aurc", "ece"),
+)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from describer.eval.registry import MetricSpec, Scores
+
 
 @dataclass(frozen=True, slots=True)
 class ClassScores:
@@ -63,3 +65,24 @@ def class_scores(predicted: Sequence[Hashable], true: Sequence[Hashable]) -> Cla
         balanced_accuracy=float(np.nanmean(recall_of(matrix))),
         n=len(true),
     )
+
+
+def _scores(predictions: Sequence[Hashable], references: Sequence[Hashable]) -> Scores:
+    found = class_scores(predictions, references)
+    classes = sorted({*predictions, *references}, key=str)
+    return Scores(
+        corpus={key: getattr(found, key) for key in SPEC.keys},
+        n=found.n,
+        items={"accuracy": tuple(float(guess == true) for guess, true in zip(predictions, references))},
+        details={"classes": classes, "confusion": confusion(predictions, references, classes).tolist()},
+    )
+
+
+SPEC = MetricSpec(
+    name="classification",
+    inputs=(("predictions", "label"), ("references", "label")),
+    function=_scores,
+    keys=("accuracy", "macro_f1", "balanced_accuracy"),
+    summary="one class an item, such as the activity: accuracy, macro-F1, balanced accuracy, confusion",
+    source="Sokolova and Lapalme, A systematic analysis of performance measures, 2009; equal to scikit-learn",
+)

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from pycocotools import mask as coco_mask
 
 from describer.eval.box_iou import area, checked, intersection
+from describer.eval.registry import MetricSpec, Scores
 from describer.types import Mask
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
@@ -228,3 +230,35 @@ def _iou(found: Sequence[Shape], real: Sequence[Shape], crowd: np.ndarray) -> np
 def _mean(values: np.ndarray) -> float:
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else math.nan
+
+
+def _scores(
+    predictions: Sequence[Sequence[Mapping[str, Any]]], references: Sequence[Sequence[Mapping[str, Any]]]
+) -> Scores:
+    """One list of {"label", "box", "score"} an image against one of {"label", "box"}."""
+    if len(predictions) != len(references):
+        raise ValueError(f"detections of {len(predictions)} images against objects of {len(references)}")
+    names = [f"{i:09d}" for i in range(len(references))]
+    found = detection_scores(
+        [Detection(n, d["label"], tuple(d["box"]), d["score"]) for n, row in zip(names, predictions) for d in row],
+        [TrueObject(n, t["label"], tuple(t["box"])) for n, row in zip(names, references) for t in row],
+    )
+    numbers = asdict(found)
+    return Scores(
+        corpus={key: numbers[key] for key in SPEC.keys},
+        n=len(references),
+        details={key: numbers[key] for key in ("ap_by_label", "n_objects", "n_detections")},
+    )
+
+
+SPEC = MetricSpec(
+    name="coco_map",
+    inputs=(("predictions", "detections"), ("references", "objects")),
+    function=_scores,
+    keys=(
+        *("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large"),
+        *("ar_1", "ar_10", "ar_100", "ar_small", "ar_medium", "ar_large"),
+    ),
+    summary="COCO mean average precision and recall of boxes; masks through coco_map.detection_scores",
+    source="Lin et al., Microsoft COCO, ECCV 2014; equal to pycocotools",
+)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from describer.eval.answers import number_of
+from describer.eval.registry import MetricSpec, Scores
+from describer.eval.vqa import ANSWERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +47,23 @@ def count_scores(candidates: Sequence[str], references: Sequence[str | int]) -> 
         n=n,
         n_read=len(errors),
     )
+
+
+def _scores(predictions: Sequence[str], references: Sequence[str]) -> Scores:
+    found = count_scores(predictions, references)
+    return Scores(
+        corpus={"exact": found.exact, "within_1": found.within_1, "mae": found.mae},
+        n=found.n,
+        details={"n_read": found.n_read},
+    )
+
+
+SPEC = MetricSpec(
+    name="counts",
+    inputs=ANSWERS,
+    function=_scores,
+    keys=("exact", "within_1", "mae"),
+    summary="answers that are numbers, in words or digits: share right, share off by at most 1, mean absolute error",
+    source="this project (eval/counts.py)",
+    lower_is_better=("mae",),
+)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 
 import numpy as np
+
+from describer.eval.registry import MetricSpec, Scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +86,35 @@ def mean_depth_scores(frames: Sequence[DepthScores | None]) -> DepthScores:
         raise ValueError("no frame has a known true depth")
     means = {f.name: float(np.mean([getattr(frame, f.name) for frame in scored])) for f in fields(DepthScores)}
     return DepthScores(**means | {"n_px": sum(f.n_px for f in scored), "n": sum(f.n for f in scored)})  # type: ignore[arg-type]
+
+
+def _scores(
+    predictions: Sequence[np.ndarray],
+    references: Sequence[np.ndarray],
+    median_scaling: bool = False,
+    limits_mm: tuple[float, float] | None = None,
+) -> Scores:
+    if len(predictions) != len(references):
+        raise ValueError(f"{len(predictions)} predicted depth maps against {len(references)} true ones")
+    frames = [
+        depth_scores(np.asarray(p, np.float32), np.asarray(t, np.float32), median_scaling, limits_mm)
+        for p, t in zip(predictions, references)
+    ]
+    means = asdict(mean_depth_scores(frames))
+    return Scores(
+        corpus={key: means[key] for key in SPEC.keys},
+        n=len(frames),
+        items={key: tuple(float("nan") if f is None else getattr(f, key) for f in frames) for key in SPEC.keys},
+        details={"n_frames": means["n"], "n_px": means["n_px"], "scale": means["scale"]},
+    )
+
+
+SPEC = MetricSpec(
+    name="depth",
+    inputs=(("predictions", "depth_map"), ("references", "depth_map")),
+    function=_scores,
+    keys=("abs_rel", "sq_rel", "rmse", "rmse_log", "mae", "delta_1", "delta_2", "delta_3"),
+    summary="depth maps in mm, the mean over frames; `median_scaling=True` for depth known up to a scale",
+    source="Eigen et al., Depth Map Prediction from a Single Image, NeurIPS 2014",
+    lower_is_better=("abs_rel", "sq_rel", "rmse", "rmse_log", "mae"),
+)

@@ -21,18 +21,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from describer.eval.registry import MetricSpec, Scores
+from describer.eval.segmentation import IGNORE, LABEL_MAPS, frame_matrices, listed
+
 
 @dataclass(frozen=True, slots=True)
 class EndovisScores:
     """Scores in [0, 1], 0 where no frame counts; ``class_iou`` has NaN for the background and classes never met.
 
     ``ch_iou`` is over ``n_ch`` frames, ``isi_iou`` over ``n_isi``, ``mc_iou`` over ``n_classes`` classes.
+    ``frame_ch_iou`` and ``frame_isi_iou`` have one entry a frame, NaN for one that is left out.
     """
 
     ch_iou: float
     isi_iou: float
     mc_iou: float
     class_iou: tuple[float, ...]
+    frame_ch_iou: tuple[float, ...]
+    frame_isi_iou: tuple[float, ...]
     n_ch: int
     n_isi: int
     n_classes: int
@@ -53,28 +59,57 @@ def endovis_scores(matrices: Sequence[np.ndarray], background: int = 0) -> Endov
     in_truth = (true > 0) & foreground
     in_either = ((true > 0) | (predicted > 0)) & foreground
     iou = np.divide(hits, true + predicted - hits, out=np.zeros_like(hits), where=in_either)
-    ch, isi = _row_means(iou, in_truth), _row_means(iou, in_either)
-    by_class = _row_means(iou.T, in_either.T)
-    met = in_either.any(axis=0)
-    class_iou = np.full(len(foreground), np.nan)
-    class_iou[met] = by_class
+    ch, isi, by_class = _row_means(iou, in_truth), _row_means(iou, in_either), _row_means(iou.T, in_either.T)
     return EndovisScores(
         ch_iou=_mean(ch),
         isi_iou=_mean(isi),
         mc_iou=_mean(by_class),
-        class_iou=tuple(class_iou.tolist()),
-        n_ch=len(ch),
-        n_isi=len(isi),
-        n_classes=len(by_class),
+        class_iou=tuple(by_class.tolist()),
+        frame_ch_iou=tuple(ch.tolist()),
+        frame_isi_iou=tuple(isi.tolist()),
+        n_ch=int(np.isfinite(ch).sum()),
+        n_isi=int(np.isfinite(isi).sum()),
+        n_classes=int(np.isfinite(by_class).sum()),
     )
 
 
 def _row_means(values: np.ndarray, counted: np.ndarray) -> np.ndarray:
-    """Mean of each row over its counted entries, for the rows that have any."""
+    """Mean of each row over its counted entries, NaN for a row without any."""
     numbers = counted.sum(axis=1)
     sums = np.where(counted, values, 0).sum(axis=1)
-    return sums[numbers > 0] / numbers[numbers > 0]
+    return np.divide(sums, numbers, out=np.full(len(sums), np.nan), where=numbers > 0)
 
 
 def _mean(values: np.ndarray) -> float:
-    return float(values.mean()) if values.size else 0.0
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else 0.0
+
+
+def _scores(
+    predictions: Sequence[np.ndarray],
+    references: Sequence[np.ndarray],
+    classes: int | None = None,
+    ignore: int = IGNORE,
+) -> Scores:
+    found = endovis_scores(frame_matrices(predictions, references, classes, ignore))
+    return Scores(
+        corpus={"ch_iou": found.ch_iou, "isi_iou": found.isi_iou, "mc_iou": found.mc_iou},
+        n=len(references),
+        items={"ch_iou": found.frame_ch_iou, "isi_iou": found.frame_isi_iou},
+        details={
+            "iou_by_class": listed(found.class_iou),
+            "n_ch": found.n_ch,
+            "n_isi": found.n_isi,
+            "n_classes": found.n_classes,
+        },
+    )
+
+
+SPEC = MetricSpec(
+    name="endovis_iou",
+    inputs=LABEL_MAPS,
+    function=_scores,
+    keys=("ch_iou", "isi_iou", "mc_iou"),
+    summary="Ch_IoU, ISI_IoU and mcIoU of instrument class maps, background 0, as EndoVis papers report them",
+    source="Gonzalez et al., ISINet, MICCAI 2020, public scorer",
+)

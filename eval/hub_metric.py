@@ -20,6 +20,9 @@ FEATURES: dict[str, tuple[Any, ...]] = {
     "number": (Value("float64"),),
     "label_map": (Sequence(Sequence(Value("int64"))),),
     "depth_map": (Sequence(Sequence(Value("float32"))),),
+    "box": (Sequence(Value("float64")),),
+    "detections": ([{"label": Value("string"), "box": Sequence(Value("float64")), "score": Value("float64")}],),
+    "objects": ([{"label": Value("string"), "box": Sequence(Value("float64"))}],),
 }
 
 

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from describer.eval.box_iou import checked
+from describer.eval.box_iou import BOXES, checked
+from describer.eval.registry import MetricSpec, Scores
 
 
 def iou_legacy(first_xyxy: np.ndarray, second_xyxy: np.ndarray) -> np.ndarray:
@@ -30,3 +31,19 @@ def iou_legacy(first_xyxy: np.ndarray, second_xyxy: np.ndarray) -> np.ndarray:
     shared = np.prod(high - low + 1, axis=1)
     areas = [np.prod(boxes[:, 2:] - boxes[:, :2] + 1, axis=1) for boxes in (first, second)]
     return shared / np.maximum(areas[0] + areas[1] - shared, 1)
+
+
+def _scores(predictions: np.ndarray, references: np.ndarray) -> Scores:
+    values = iou_legacy(predictions, references)
+    mean = float(values.mean()) if values.size else 0.0
+    return Scores(corpus={"iou_legacy": mean}, n=len(values), items={"iou_legacy": tuple(values.tolist())})
+
+
+SPEC = MetricSpec(
+    name="iou_legacy",
+    inputs=BOXES,
+    function=_scores,
+    keys=("iou_legacy",),
+    summary="FAULTY box IoU of surgical VQLA papers (too high), on normalised boxes; only to compare with theirs",
+    source="Bai et al., Surgical-VQLA, ICRA 2023, public code (mIoU_xyxy)",
+)

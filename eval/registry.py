@@ -13,7 +13,21 @@ from typing import Any
 from describer.errors import InputError
 
 # The file of each metric in this folder; the metric has the file's name.
-METRICS: tuple[str, ...] = ()
+METRICS: tuple[str, ...] = (
+    "segmentation",
+    "endovis_iou",
+    "boundary_f",
+    "box_iou",
+    "iou_legacy",
+    "coco_map",
+    "depth",
+    "classification",
+    "vqa",
+    "yes_no",
+    "counts",
+    "calibration",
+    "entities",
+)
 
 Inputs = tuple[tuple[str, str], ...]
 """Names of a metric's inputs, one value an item each, and their kinds (see ``hub_metric.FEATURES``)."""

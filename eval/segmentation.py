@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from describer.eval.registry import Inputs, MetricSpec, Scores
+
 IGNORE = 255
+LABEL_MAPS: Inputs = (("predictions", "label_map"), ("references", "label_map"))
+"""A map of class ids a frame, and the true one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +118,59 @@ def levelled_scores(matrices: Sequence[np.ndarray], videos: Sequence[str]) -> Le
 
 def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values)) if values else 0.0
+
+
+def listed(values: Iterable[float]) -> list[float | None]:
+    """Values as JSON can hold them: None for NaN."""
+    return [None if math.isnan(value) else value for value in values]
+
+
+def frame_matrices(
+    predictions: Sequence[np.ndarray], references: Sequence[np.ndarray], classes: int | None, ignore: int
+) -> list[np.ndarray]:
+    """One confusion matrix a frame; ``classes`` None takes one more than the highest id met."""
+    if len(predictions) != len(references) or not len(references):
+        raise ValueError(f"{len(predictions)} predicted maps against {len(references)} true ones")
+    pairs = [(np.asarray(p), np.asarray(t)) for p, t in zip(predictions, references)]
+    if classes is None:
+        classes = 1 + max(int(np.max(ids, where=ids != ignore, initial=0)) for pair in pairs for ids in pair)
+    return [confusion(p, t, classes, ignore) for p, t in pairs]
+
+
+def _scores(
+    predictions: Sequence[np.ndarray],
+    references: Sequence[np.ndarray],
+    classes: int | None = None,
+    ignore: int = IGNORE,
+    videos: Sequence[str] | None = None,
+) -> Scores:
+    matrices = frame_matrices(predictions, references, classes, ignore)
+    levels = levelled_scores(matrices, [""] * len(matrices) if videos is None else videos)
+    pooled = levels.pooled
+    return Scores(
+        corpus={"miou": pooled.miou, "dice": pooled.mean_dice, "pixel_accuracy": pooled.pixel_accuracy},
+        n=len(matrices),
+        items={
+            "miou": tuple(s.miou if s.n_px else math.nan for s in levels.by_frame),
+            "dice": tuple(s.mean_dice if s.n_px else math.nan for s in levels.by_frame),
+            "pixel_accuracy": tuple(s.pixel_accuracy if s.n_px else math.nan for s in levels.by_frame),
+        },
+        details={
+            "iou_by_class": listed(pooled.iou),
+            "dice_by_class": listed(pooled.dice),
+            "miou_by_video": {} if videos is None else {v: s.miou for v, s in levels.by_video.items() if s.n_px},
+            "video_miou": None if videos is None else levels.video_miou,
+            "frame_miou": levels.frame_miou,
+            "confusion": np.sum(matrices, axis=0).tolist(),
+        },
+    )
+
+
+SPEC = MetricSpec(
+    name="segmentation",
+    inputs=LABEL_MAPS,
+    function=_scores,
+    keys=("miou", "dice", "pixel_accuracy"),
+    summary="mIoU, mean Dice and pixel accuracy of class maps, pooled; per frame and, given `videos`, per video",
+    source="Everingham et al., The PASCAL VOC Challenge, IJCV 2010; means over the classes in the truth",
+)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from describer.eval.answers import normalise, same_answer
+from describer.eval.registry import Inputs, MetricSpec, Scores
+
+ANSWERS: Inputs = (("predictions", "text"), ("references", "text"))
+"""One answer an item, and the true one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +78,27 @@ def _type_scores(rows: Sequence[tuple[bool, bool, str]]) -> TypeScores:
         n=len(rows),
         n_answers=len(by_answer),
     )
+
+
+def _scores(predictions: Sequence[str], references: Sequence[str], types: Sequence[str] | None = None) -> Scores:
+    found = vqa_scores(predictions, references, types)
+    pairs = list(zip(predictions, references))
+    return Scores(
+        corpus={key: getattr(found, key) for key in SPEC.keys},
+        n=found.n,
+        items={
+            "exact": tuple(float(said == true) for said, true in pairs),
+            "normalised": tuple(float(same_answer(said, true)) for said, true in pairs),
+        },
+        details={"by_type": {} if types is None else {kind: asdict(s) for kind, s in found.by_type.items()}},
+    )
+
+
+SPEC = MetricSpec(
+    name="vqa",
+    inputs=ANSWERS,
+    function=_scores,
+    keys=("exact", "normalised", "type_mean", "balanced"),
+    summary="answers right by letter and by meaning of words, yes and no by what is denied; given `types`, per type",
+    source="normalisation after Antol et al., VQA, ICCV 2015; balanced as mean recall over true answers",
+)
