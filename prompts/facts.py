@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -98,8 +98,17 @@ def targets_of(scene: Scene, region: Region) -> tuple[Region, ...]:
     return tuple(scene.region(i) for i in sorted(set(found)))
 
 
-def _named(regions: tuple[Region, ...]) -> list[str]:
-    return [f"{region.label} {region.id}" for region in regions]
+def grouped(regions: Iterable[Region]) -> dict[str, tuple[Region, ...]]:
+    """The regions by label, labels in the order of their first region."""
+    groups: dict[str, tuple[Region, ...]] = {}
+    for region in regions:
+        groups[region.label] = (*groups.get(region.label, ()), region)
+    return groups
+
+
+def _named(regions: Iterable[Region]) -> list[str]:
+    """ "liver 1" or "fat 4, 5": each label once, with its ids."""
+    return [f"{label} {', '.join(str(region.id) for region in group)}" for label, group in grouped(regions).items()]
 
 
 def region_facts(scene: Scene, region_id: int) -> dict[str, Any]:
@@ -150,20 +159,68 @@ def listed_contacts(scene: Scene) -> tuple[tuple[Region, Region], ...]:
     return tuple((region, other) for _, _, region, other in ranked[:MAX_PAIRS])
 
 
-def _row(region: Region) -> list[int | str]:
-    row: list[int | str] = [region.id, region.label, region.place, size_word(region.area_fraction)]
-    return [*row, tip_place(region)] if region.kind == "instrument" else row
+def places_of(group: Iterable[Region]) -> tuple[str, ...]:
+    """The places of some regions, each once."""
+    return tuple(dict.fromkeys(region.place for region in group))
+
+
+def acted_by_all(scene: Scene, group: Iterable[Region]) -> tuple[Region, ...]:
+    """What the group's regions act on, one region a label; nothing unless each of them acts on something."""
+    return _held_by_all([targets_of(scene, region)[:1] for region in group])
+
+
+def touched_by_all(scene: Scene, group: Iterable[Region]) -> tuple[Region, ...]:
+    """What the group's instruments touch first that is no instrument, one region a label; nothing unless each
+    of them touches something."""
+    pairs = [(a, b) for a, b in listed_contacts(scene) if b.kind != "instrument"]
+    return _held_by_all([tuple(b for a, b in pairs if a.id == region.id)[:1] for region in group])
+
+
+def _held_by_all(firsts: list[tuple[Region, ...]]) -> tuple[Region, ...]:
+    if not all(firsts):
+        return ()
+    return tuple(members[0] for members in grouped(first for (first,) in firsts).values())
+
+
+def count_of(scene: Scene, label: str) -> int:
+    """How many regions of a label the whole scene has, those beyond the listed ones too."""
+    return sum(region.label == label for region in scene.regions)
+
+
+def _row(scene: Scene, group: tuple[Region, ...]) -> list[Any]:
+    first = group[0]
+    row: list[Any] = [
+        count_of(scene, first.label),
+        first.label,
+        [region.id for region in group],
+        list(places_of(group)),
+    ]
+    if first.kind != "instrument":
+        return [*row, size_word(sum(region.area_fraction for region in group))]
+    row.append(list(dict.fromkeys(tip_place(region) for region in group)))
+    for name, held in (("acts_on", acted_by_all(scene, group)), ("touches", touched_by_all(scene, group))):
+        if held:
+            return [*row, {name: [other.label for other in held]}]
+    return row
 
 
 def scene_facts(scene: Scene) -> dict[str, Any]:
-    """Facts of the whole frame; a region is [id, label, place, size] and an instrument's tip place."""
+    """Facts of the whole frame, regions of one label told together, as a summary tells them.
+
+    An instrument's row is [count, label, ids, distinct places, distinct places of the tips, what every one of them
+    acts on or else touches, if anything]; another's is [count, label, ids, distinct places, size of all].
+    Contacts and actions follow as pairs of ids.
+    """
     facts: dict[str, Any] = {}
     activity = activity_of(scene)
     if activity is not None:
         facts["activity"] = activity
-    facts["regions"] = [_row(region) for region in listed(scene)]
-    facts["touches"] = [[a.id, b.id] for a, b in listed_contacts(scene)]
-    acts = [[r.id, t.id] for r in listed(scene) for t in targets_of(scene, r)]
+    shown = listed(scene)
+    for name, tools in (("instruments", True), ("others", False)):
+        groups = grouped(region for region in shown if (region.kind == "instrument") == tools)
+        facts[name] = [_row(scene, group) for group in groups.values()]
+    facts["contacts"] = [[a.id, b.id] for a, b in listed_contacts(scene)]
+    acts = [[region.id, target.id] for region in shown for target in targets_of(scene, region)]
     if acts:
         facts["acts_on"] = acts[:MAX_PAIRS]
     return facts

@@ -11,13 +11,17 @@ from typing import Protocol
 
 from describer.geometry import size_word
 from describer.prompts.facts import (
+    acted_by_all,
     activity_of,
     contacts_of,
+    count_of,
     entry_of,
+    grouped,
     listed,
-    listed_contacts,
+    places_of,
     targets_of,
     tip_place,
+    touched_by_all,
 )
 from describer.types import Appearance, Region, Scene
 from describer.wording import (
@@ -63,7 +67,7 @@ def _others(said: Sequence[Region], others: Sequence[Region]) -> list[str]:
     """Noun phrases of other regions, each label once; a label ``said`` before is "another"/"more"."""
     known = {region.label for region in said}
     phrases = []
-    for label, group in _grouped(others).items():
+    for label, group in grouped(others).items():
         kind, own = group[0].kind, label in known
         if is_mass(label) or is_plural(label) or kind == "anatomy":
             phrases.append(f"more {label}" if own else with_article(label, kind))
@@ -154,35 +158,17 @@ def scene_sentence(scene: Scene, view: View | None = None) -> str:
     return sentence_case(text) if view is None else f"{sentence_case(text)} {view_sentence(view)}"
 
 
-def _grouped(regions: Sequence[Region]) -> dict[str, list[Region]]:
-    groups: dict[str, list[Region]] = {}
-    for region in regions:
-        groups.setdefault(region.label, []).append(region)
-    return groups
-
-
-def _total(scene: Scene, label: str) -> int:
-    return sum(region.label == label for region in scene.regions)
-
-
 def _tools(scene: Scene) -> list[str]:
     """One phrase a label: "a hook in the center right touching the gallbladder".
 
     Of several instruments of one label only that is said which holds for each of them.
     """
-    touched: dict[int, Region] = {}
-    for tool, other in listed_contacts(scene):
-        if other.kind != "instrument":
-            touched.setdefault(tool.id, other)
     phrases = []
-    for label, group in _grouped([r for r in listed(scene) if r.kind == "instrument"]).items():
-        places = list(dict.fromkeys(region.place for region in group))
-        phrase = f"{counted(label, 'instrument', _total(scene, label))} in the {joined(places)}"
-        acted = {region.id: found[0] for region in group if (found := targets_of(scene, region))}
-        for verb, objects in (("at work on", acted), ("touching", touched)):
-            if all(region.id in objects for region in group):
-                named = [with_article(o.label, o.kind) for o in (objects[region.id] for region in group)]
-                phrase += f" {verb} {joined(list(dict.fromkeys(named)))}"
+    for label, group in grouped(r for r in listed(scene) if r.kind == "instrument").items():
+        phrase = f"{counted(label, 'instrument', count_of(scene, label))} in the {joined(places_of(group))}"
+        for verb, objects in (("at work on", acted_by_all(scene, group)), ("touching", touched_by_all(scene, group))):
+            if objects:
+                phrase += f" {verb} {joined([with_article(other.label, other.kind) for other in objects])}"
                 break
         phrases.append(phrase)
     return phrases
@@ -191,8 +177,8 @@ def _tools(scene: Scene) -> list[str]:
 def _rest(scene: Scene) -> str:
     """ "liver, two areas of fat and a polyp are in view"."""
     names = []
-    for label, group in _grouped([r for r in listed(scene) if r.kind != "instrument"]).items():
-        total = _total(scene, label)
+    for label, group in grouped(r for r in listed(scene) if r.kind != "instrument").items():
+        total = count_of(scene, label)
         single = total == 1 and group[0].kind == "anatomy"
         names.append(label if single else counted(label, group[0].kind, total))
     if not names:

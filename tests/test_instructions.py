@@ -78,7 +78,7 @@ def test_a_scene_model_gives_its_own_scenes(tmp_path, told):
 def test_the_corpus_holds_prompts_and_answers():
     texts = corpus(40, 2, OPTIONS, workers=1)
     assert texts == corpus(40, 2, OPTIONS, workers=1)
-    assert any('"regions"' in text for text in texts) and any(text.endswith(".") for text in texts)
+    assert any('"contacts"' in text for text in texts) and any(text.endswith(".") for text in texts)
 
 
 def test_summaries_of_parts_of_a_scene_name_only_what_their_facts_hold(told):

@@ -39,8 +39,9 @@ def _sentence(facts: Mapping[str, Any]) -> str:
     label, place, activity = (facts.get(key) for key in ("label", "place", "activity"))
     if isinstance(label, str):
         return f"The {label} is at {place}." if isinstance(place, str) else f"This is the {label}."
-    names = [row[1] for row in facts.get("regions", ()) if isinstance(row, list) and len(row) > 1]
-    shown = f"The view shows {', '.join(map(str, dict.fromkeys(names)))}." if names else "Nothing is listed."
+    rows = [*facts.get("instruments", ()), *facts.get("others", ())]
+    names = [row[1] for row in rows if isinstance(row, list) and len(row) > 1]
+    shown = f"The view shows {', '.join(map(str, names))}." if names else "Nothing is listed."
     return f"{shown} The activity is {activity}." if isinstance(activity, str) else shown
 
 

@@ -39,17 +39,42 @@ def test_facts_of_a_tissue_have_no_tip_and_no_side():
     assert "tip" not in facts and "from" not in facts
 
 
+def test_neighbours_of_one_label_are_named_together():
+    parts = [("mucosa", disc((80, 64), (60, 20))), *(("polyp", disc((x, 40), (8, 10))) for x in (60, 100))]
+    assert region_facts(scene_of(*parts), 1)["touches"] == ["polyp 2, 3"]
+
+
 def test_facts_of_the_scene():
     assert scene_facts(hook_at_work()) == {
         "activity": "dissection",
-        "regions": [
-            [2, "hook", "center right", "small", "center"],
-            [3, "grasper", "upper right", "small", "center right"],
-            [1, "liver", "center right", "large"],
-            [4, "gallbladder", "center", "small"],
+        "instruments": [
+            [1, "hook", [2], ["center right"], ["center"], {"touches": ["gallbladder"]}],
+            [1, "grasper", [3], ["upper right"], ["center right"], {"touches": ["liver"]}],
         ],
-        "touches": [[2, 4], [3, 1], [2, 1], [2, 3]],
+        "others": [
+            [1, "liver", [1], ["center right"], "large"],
+            [1, "gallbladder", [4], ["center"], "small"],
+        ],
+        "contacts": [[2, 4], [3, 1], [2, 1], [2, 3]],
     }
+
+
+def test_regions_of_one_label_are_told_together_and_once():
+    parts = [
+        ("grasper", rod((0, 20), (40, 20))),
+        ("grasper", rod((0, 60), (20, 60))),
+        ("fat", disc((50, 20), (8, 8))),
+        ("fat", disc((26, 60), (8, 8))),
+        ("fat", disc((140, 110), (8, 8))),
+    ]
+    places = ["upper left", "center left"]
+    facts = scene_facts(scene_of(*parts))
+    assert facts["instruments"] == [[2, "grasper", [1, 2], places, places, {"touches": ["fat"]}]]
+    assert [(row[:2], len(row[3])) for row in facts["others"]] == [([3, "fat"], 3)]
+    # The second grasper now touches nothing: what holds for one of them is told as a pair only.
+    facts = scene_facts(scene_of(*parts[:3], parts[4]))
+    assert facts["instruments"] == [[2, "grasper", [1, 2], places, places]]
+    assert facts["contacts"] == [[1, 3]]
 
 
 def test_what_is_acted_on_is_told_where_it_is_known():
@@ -59,10 +84,11 @@ def test_what_is_acted_on_is_told_where_it_is_known():
     assert region_facts(scene, 2)["acts_on"] == ["gallbladder 4"]
     assert "acts_on" not in region_facts(scene, 4)
     assert scene_facts(scene)["acts_on"] == [[2, 4]]
+    assert scene_facts(scene)["instruments"][0][-1] == {"acts_on": ["gallbladder"]}
 
 
 def test_an_empty_scene_has_empty_facts():
-    assert to_json(scene_facts(Scene(SIZE_WH))) == '{"regions":[],"touches":[]}'
+    assert to_json(scene_facts(Scene(SIZE_WH))) == '{"instruments":[],"others":[],"contacts":[]}'
 
 
 @pytest.mark.parametrize(("score", "word"), [(0.8, "high"), (0.79, "medium"), (0.5, "medium"), (0.49, "low")])
@@ -79,11 +105,15 @@ def test_an_unknown_region_is_named():
 def test_facts_survive_json_stay_in_their_limits_and_tell_no_looks(seed):
     scene = random_scene(np.random.default_rng(seed))
     facts = scene_facts(scene)
-    assert len(facts["regions"]) <= 14 and len(facts["touches"]) <= 6
+    rows = facts["instruments"] + facts["others"]
+    assert len({label for _, label, *_ in rows}) == len(rows)
+    assert sum(len(ids) for _, _, ids, *_ in rows) == min(len(scene.regions), 14)
+    assert all(len(set(places)) == len(places) <= count for count, _, _, places, *_ in rows)
+    assert len(facts["contacts"]) <= 6
     tools = {region.id for region in scene.regions if region.kind == "instrument"}
-    assert all(tools & set(pair) for pair in facts["touches"])
+    assert all(tools & set(pair) for pair in facts["contacts"])
     for known in (facts, *(region_facts(scene, region.id) for region in scene.regions)):
         text = to_json(known)
         assert json.loads(text) == known
         assert ": " not in text and not LOOKS.search(text)
-        assert len(known["touches"]) <= 6 if known is facts else len(known["touches"]) <= 3
+        assert known is facts or len(known["touches"]) <= 3

@@ -35,6 +35,10 @@ def assert_fluent(text: str) -> None:
     )
     assert not re.search(r"\b(?:scissors|forceps|dots) (?:is|enters|lies|covers|fills|takes|shows)\b", text)
     assert not re.search(r"\d", text)
+    # The same place or thing twice in one list, as in "lower left and lower left" or "the liver and the liver".
+    for part in re.split(r"[.;:]| touching | next to | touched by | at work on | in the ", text):
+        items = [item for item in re.split(r", and |, | and ", part) if item]
+        assert len(set(items)) == len(items), text
 
 
 def test_a_hook_at_work():

@@ -18,7 +18,7 @@ class TestEcho(BackendContract):
         assert vlm.generate([chat(FACTS)])[0].text.startswith("The grasper is at upper left. [")
 
     def test_says_what_the_scene_facts_say(self, vlm):
-        facts = '{"activity":"cutting","regions":[[1,"hook","center","small"],[2,"liver","upper left","large"]]}'
+        facts = '{"activity":"cutting","instruments":[[1,"hook",[1]]],"others":[[2,"liver",[2,3]]],"contacts":[]}'
         text = vlm.generate([chat(facts)])[0].text
         assert text.startswith("The view shows hook, liver. The activity is cutting. [")
 
