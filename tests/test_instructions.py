@@ -85,7 +85,7 @@ def test_summaries_of_parts_of_a_scene_name_only_what_their_facts_hold(told):
     for item in told:
         for sample in samples_of(item, OPTIONS, np.random.default_rng(4)):
             prompt = prompt_text(sample.chat)
-            if '"regions"' in prompt and "Describe the scene." in prompt:
-                facts = next(line for line in prompt.splitlines() if line.startswith("{"))
-                labels = {row[1] for row in json.loads(facts)["regions"]}
+            if '"contacts"' in prompt and "Describe the scene." in prompt:
+                facts = json.loads(next(line for line in prompt.splitlines() if line.startswith("{")))
+                labels = {row[1] for row in facts["instruments"] + facts["others"]}
                 assert {found.label for found in find_labels(sample.answer, load_taxonomy("core"))} <= labels
