@@ -14,10 +14,12 @@ from describer.errors import OutputError
 from describer.seg.data import CACHE_HW, write_shard
 from describer.seg.image import resize_area
 from describer.seg.indexed import LabelledFrame, read_indexed
-from describer.seg.synth import render
+from describer.seg.synth import render, render_tools
 from describer.synthesis import parallel
 
 SHARD = 250
+# What `rendered_cache` calls frames of `render_tools`, beside the procedures.
+TOOLS = "tools"
 # Seeds from here on are never trained on: every number on held-out synthetic scenes is taken there.
 HELD_OUT_SEED = 900_000_000
 
@@ -67,13 +69,15 @@ def _check_origin(folder: Path, origin: dict[str, int | str]) -> None:
 
 def _render_shard(job: tuple[Path, int, int, int, tuple[str, ...], int, str]) -> int:
     folder, index, first_seed, n, activities, classes, procedure = job
-    frames = [render(first_seed + i, procedure, (CACHE_HW[1], CACHE_HW[0])) for i in range(n)]
+    size_wh = (CACHE_HW[1], CACHE_HW[0])
+    seeds = range(first_seed, first_seed + n)
+    frames = [render_tools(seed, size_wh) if procedure == TOOLS else render(seed, procedure, size_wh) for seed in seeds]
     write_shard(
         folder,
         index,
         images=np.stack([frame.image for frame in frames]),
         labels=np.stack([frame.labels for frame in frames]),
-        activity=np.array([activities.index(frame.activity) for frame in frames]),
+        activity=np.array([activities.index(frame.activity) if frame.activity else -1 for frame in frames]),
         annotated=np.ones((n, classes), bool),
         depth=np.stack([frame.depth for frame in frames]),
     )

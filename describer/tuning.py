@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from describer.caches import HELD_OUT_SEED, real_caches, rendered_cache
+from describer.caches import HELD_OUT_SEED, TOOLS, real_caches, rendered_cache
 from describer.cards import language_card, scene_card
 from describer.errors import InputError
 from describer.eval.truth import EntityScores
@@ -75,8 +75,9 @@ _SCENE_STAGES = (
     _Stage("adapter", "adapter", 0.1, 2e-4),
 )
 
-# More operations than a plain mixture has: seven of the nine instruments are seen only there, each in one activity.
-_RENDERED_SHARES = {"mixed": 0.55, "laparoscopy": 0.45}
+# More operations than a plain mixture has, and frames of nothing but tools: seven of the nine instruments are seen
+# only in operations, each in one activity.
+_RENDERED_SHARES = {"mixed": 0.4, "laparoscopy": 0.25, TOOLS: 0.35}
 
 # By class id of the core set: about the square root of how much rarer its pixels are than a grasper's.
 _CLASS_WEIGHTS = (

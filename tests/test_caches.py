@@ -32,6 +32,14 @@ def test_rendered_shards_are_kept_and_other_seeds_refused(tmp_path: Path) -> Non
         caches.rendered_cache(tmp_path / "a", 8, 3, CORE_NAMES, ACTIVITIES)
 
 
+def test_frames_of_tools_have_no_activity_and_are_another_origin(tmp_path: Path) -> None:
+    folder = caches.rendered_cache(tmp_path / "a", 7, 2, CORE_NAMES, ACTIVITIES, caches.TOOLS, workers=1)
+    data = CachedDataset(folder)
+    assert [data[i].activity for i in range(2)] == [-1, -1]
+    with pytest.raises(OutputError, match="other seeds"):
+        caches.rendered_cache(tmp_path / "a", 7, 2, CORE_NAMES, ACTIVITIES)
+
+
 def test_real_caches_are_made_again_for_another_index(tmp_path: Path) -> None:
     def index(name: str, count: int) -> Path:
         folder = tmp_path / name / "gae"

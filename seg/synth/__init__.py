@@ -1,7 +1,16 @@
 """Procedural surgical scenes with exact labels: `render(seed, procedure)` gives one frame."""
 
 from describer.seg.synth.colours import COLOUR_WORDS
-from describer.seg.synth.render import render
+from describer.seg.synth.render import render, render_tools
 from describer.seg.synth.scene import CORE_NAMES, PROCEDURES, SynthFrame, SynthObject, SynthView
 
-__all__ = ["COLOUR_WORDS", "CORE_NAMES", "PROCEDURES", "SynthFrame", "SynthObject", "SynthView", "render"]
+__all__ = [
+    "COLOUR_WORDS",
+    "CORE_NAMES",
+    "PROCEDURES",
+    "SynthFrame",
+    "SynthObject",
+    "SynthView",
+    "render",
+    "render_tools",
+]

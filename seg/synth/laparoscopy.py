@@ -39,23 +39,7 @@ EVENTS: dict[str, Event] = {
 
 def build(rng: Rng, size_hw: tuple[int, int], activity: str) -> Stage:
     """A lit laparoscopic scene with its instruments in place."""
-    stage = Stage(rng, Canvas.empty(rng, size_hw))
-    grid = Grid.make(size_hw, rng.normal(0, 0.35), bool(rng.random() < 0.5), rng.uniform(0.85, 1.35))
-    organs = arrange(rng, grid)
-    pulled = activity == "retraction" or (activity != "exploration" and rng.random() < 0.2)
-    grip = _tent(rng, size_hw, organs) if pulled else None
-    hidden = np.zeros(size_hw, bool)
-    layers: list[tuple[Organ, Array, Array]] = []
-    for organ in reversed(organs):
-        ragged = rng.uniform(0.0, 0.012 if organ.name in ("fat", "connective tissue") else 0.005)
-        distance = grid.full(organ.distance) + ragged * fbm(rng, size_hw, rng.uniform(9, 18), 4, 0.6)
-        inside = distance > 0
-        layers.append((organ, distance, inside & ~hidden))
-        hidden |= inside
-    for organ, distance, seen in reversed(layers):
-        extra = None if organ.extra is None else grid.full(organ.extra)
-        stage.lay(organ.name, distance, organ.swell, extra=extra, seen=seen)
-    _adhesions(stage)
+    stage, grip = _field(rng, size_hw, {"retraction": 1.0, "exploration": 0.0}.get(activity, 0.2))
     event = EVENTS.get(activity)
     site = _site(stage, activity, event)
     _traces(stage, activity, site)
@@ -80,6 +64,42 @@ def build(rng: Rng, size_hw: tuple[int, int], activity: str) -> Stage:
     if activity == "suturing":
         _thread(stage, site)
     return stage
+
+
+def build_tools(rng: Rng, size_hw: tuple[int, int]) -> Stage:
+    """Any instruments over any tissue, doing nothing in particular: for telling the kinds apart."""
+    stage, _ = _field(rng, size_hw, pull_chance=0.0)
+    _traces(stage, "exploration", (size_hw[1] / 2, size_hw[0] / 2))
+    stage.light()
+    headings: list[float] = []
+    kinds = [event.instrument for event in EVENTS.values()]
+    for kind in rng.permutation(kinds)[: int(rng.integers(1, 4))]:
+        found = stage.tissue_point(ANY, 0.4)
+        if found is not None:
+            _place(stage, str(kind), found[0], "touch", headings)
+    return stage
+
+
+def _field(rng: Rng, size_hw: tuple[int, int], pull_chance: float) -> tuple[Stage, tuple[float, float] | None]:
+    """The organs, unlit, and where one of them is pulled out to (px), if one is."""
+    stage = Stage(rng, Canvas.empty(rng, size_hw))
+    grid = Grid.make(size_hw, rng.normal(0, 0.35), bool(rng.random() < 0.5), rng.uniform(0.85, 1.35))
+    organs = arrange(rng, grid)
+    pulled = pull_chance == 1 or (pull_chance > 0 and rng.random() < pull_chance)
+    grip = _tent(rng, size_hw, organs) if pulled else None
+    hidden = np.zeros(size_hw, bool)
+    layers: list[tuple[Organ, Array, Array]] = []
+    for organ in reversed(organs):
+        ragged = rng.uniform(0.0, 0.012 if organ.name in ("fat", "connective tissue") else 0.005)
+        distance = grid.full(organ.distance) + ragged * fbm(rng, size_hw, rng.uniform(9, 18), 4, 0.6)
+        inside = distance > 0
+        layers.append((organ, distance, inside & ~hidden))
+        hidden |= inside
+    for organ, distance, seen in reversed(layers):
+        extra = None if organ.extra is None else grid.full(organ.extra)
+        stage.lay(organ.name, distance, organ.swell, extra=extra, seen=seen)
+    _adhesions(stage)
+    return stage, grip
 
 
 def _adhesions(stage: Stage) -> None:

@@ -57,6 +57,15 @@ def render(seed: int, procedure: str = "mixed", size_wh: tuple[int, int] = (640,
     return _finish(rng, stage, procedure, activity)
 
 
+def render_tools(seed: int, size_wh: tuple[int, int] = (640, 512)) -> SynthFrame:
+    """One frame of one to three laparoscopic instruments of any kinds over any tissue; its activity is unknown ("").
+
+    A procedure shows one kind at work and rarely the rest; a model learns kinds several times faster from these.
+    """
+    rng = np.random.default_rng([seed, len(PROCEDURES) + 1])
+    return _finish(rng, laparoscopy.build_tools(rng, (size_wh[1], size_wh[0])), "laparoscopy", "")
+
+
 def _finish(rng: Rng, stage: Stage, procedure: str, activity: str) -> SynthFrame:
     """Smoke, lens and camera over the lit scene; labels cut to the view; objects from the final pixels."""
     canvas = stage.canvas

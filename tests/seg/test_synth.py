@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from describer.errors import DescriberError
-from describer.seg.synth import COLOUR_WORDS, CORE_NAMES, PROCEDURES, SynthFrame, render
+from describer.seg.synth import COLOUR_WORDS, CORE_NAMES, PROCEDURES, SynthFrame, render, render_tools
 from describer.seg.synth.colours import name_colour
 from describer.seg.synth.laparoscopy import EVENTS
 from describer.seg.synth.scene import COLONOSCOPY_ACTIVITIES, ESD_ACTIVITIES, IGNORE, LAPAROSCOPY_ACTIVITIES
@@ -100,6 +100,15 @@ def test_every_activity_and_class_occurs() -> None:
     frames = [render(seed, "mixed", (96, 96)) for seed in range(150)]
     assert {frame.activity for frame in frames} == set(ACTIVITIES)
     assert {item.label for frame in frames for item in frame.objects} == set(CORE_NAMES[1:])
+
+
+def test_frames_of_tools_show_every_kind_alike() -> None:
+    made = [render_tools(seed, SIZE) for seed in range(40)]
+    assert made[3].image.tobytes() == render_tools(3, SIZE).image.tobytes()
+    assert {frame.activity for frame in made} == {""}
+    seen = Counter(item.label for frame in made for item in frame.objects if item.label in INSTRUMENTS)
+    kinds = {event.instrument for event in EVENTS.values()}
+    assert set(seen) == kinds and min(seen.values()) > 0.25 * max(seen.values())
 
 
 def test_most_colonoscopies_have_a_polyp() -> None:
