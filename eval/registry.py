@@ -14,6 +14,9 @@ from describer.errors import InputError
 
 # The file of each metric in this folder; the metric has the file's name.
 METRICS: tuple[str, ...] = (
+    "bleu",
+    "rouge_l",
+    "cider_d",
     "segmentation",
     "endovis_iou",
     "boundary_f",

@@ -1,0 +1,76 @@
+"""BLEU-1 to 4: clipped n-gram precision with a brevity penalty."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from describer.eval.captions import Texts, paired
+from describer.eval.ngrams import Corpus, Grams, corpus_of
+from describer.eval.registry import CAPTIONS, MetricSpec, Scores
+
+_ORDERS = 4
+# The public scorer's guards against division by zero; they show in scores of sentences shorter than 4 tokens.
+_SMALL, _TINY = 1e-9, 1e-15
+
+
+def bleu(predictions: Texts, references: Texts) -> Scores:
+    """BLEU-1 to BLEU-4 in [0, 1], corpus and per item; all 0 when there are no items.
+
+    Effective reference length: the closest to the candidate's, the shorter of two as close. Corpus scores
+    pool counts and are not the mean of the items. Equal to pycocoevalcap 1.2. ValueError: see
+    ``captions.paired``. Source: Papineni et al., ACL 2002.
+    """
+    corpus = corpus_of(paired(predictions, references).tokenized())
+    n = corpus.n_items
+    keys = SPEC.keys
+    if n == 0:
+        return Scores(dict.fromkeys(keys, 0.0), 0)
+    correct = np.stack([_correct(grams) for grams in corpus.grams(_ORDERS)])
+    length = corpus.length[:n]
+    guessed = np.maximum(0, length - np.arange(_ORDERS)[:, None])
+    closest = _closest(corpus)
+    items = _scores(correct, guessed, length, closest)
+    whole = _scores(*(values.sum(axis=-1, keepdims=True) for values in (correct, guessed, length, closest)))
+    return Scores(dict(zip(keys, whole[:, 0].tolist())), n, dict(zip(keys, map(tuple, items.tolist()))))
+
+
+def _correct(grams: Grams) -> np.ndarray:
+    """N-grams of each candidate that its references have, each at most as often as in one of them; (items,)."""
+    ours, theirs = grams.candidates(), grams.references()
+    key = grams.key(theirs)
+    order = np.argsort(key, kind="stable")
+    known, begins = np.unique(key[order], return_index=True)
+    if not len(known):
+        return np.zeros(grams.n_items)
+    most = np.maximum.reduceat(grams.count[theirs][order], begins)
+    wanted = grams.key(ours)
+    place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+    clipped = np.where(known[place] == wanted, np.minimum(most[place], grams.count[ours]), 0)
+    return np.bincount(grams.sentence[ours], clipped, grams.n_items)
+
+
+def _closest(corpus: Corpus) -> np.ndarray:
+    """Length of the reference nearest to each candidate's length, shape (items,)."""
+    n = corpus.n_items
+    length, item = corpus.length[n:], corpus.item[n:]
+    order = np.lexsort((length, np.abs(length - corpus.length[item]), item))
+    _, begins = np.unique(item[order], return_index=True)
+    return length[order][begins]
+
+
+def _scores(correct: np.ndarray, guessed: np.ndarray, length: np.ndarray, closest: np.ndarray) -> np.ndarray:
+    """BLEU-1 to 4, shape (4, n), of counts (4, n) and lengths (n,)."""
+    precision = np.cumprod((correct + _TINY) / (guessed + _SMALL), axis=0)
+    mean = precision ** (1 / np.arange(1, _ORDERS + 1))[:, None]
+    ratio = (length + _TINY) / (closest + _SMALL)
+    return mean * np.exp(np.minimum(0, 1 - 1 / ratio))
+
+
+SPEC = MetricSpec(
+    name="bleu",
+    inputs=CAPTIONS,
+    function=bleu,
+    keys=tuple(f"bleu_{n}" for n in range(1, _ORDERS + 1)),
+    summary="Clipped n-gram precision with a brevity penalty, as pycocoevalcap 1.2 computes it.",
+    source="Papineni et al., BLEU: a method for automatic evaluation of machine translation, ACL 2002.",
+)
