@@ -1,6 +1,8 @@
 """Each metric that is not of captions: by name, as a plain function and as an ``evaluate.Metric``."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -64,3 +66,12 @@ def test_details_hold_no_nan():
         details = scores_of(name, predictions, references, options).details
         flat = [v for value in details.values() for v in (value if isinstance(value, list) else [value])]
         assert not [v for v in flat if isinstance(v, float) and math.isnan(v)], name
+
+
+def test_none_of_them_loads_a_heavy_library():
+    code = (
+        f"import sys; from describer.eval.registry import metric; [metric(name) for name in {NAMES}]\n"
+        "sys.exit(bool({'torch', 'transformers', 'evaluate', 'datasets', 'sklearn'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
