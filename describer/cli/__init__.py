@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from describer import __version__
-from describer.cli import annotate, bench, synth, train
+from describer.cli import annotate, bench, evaluate, synth, train
 from describer.errors import DescriberError
 
 # Recent typer carries its own copy of click; this is the class of usage errors in either.
@@ -37,6 +37,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("annotate")(annotate.annotate)
+app.command("evaluate")(evaluate.evaluate)
 app.command("synth")(synth.synth)
 app.add_typer(train.app, name="train")
 app.add_typer(bench.app, name="bench")
@@ -62,6 +63,7 @@ def describer(
       describer synth scenes --n 20
       describer annotate scenes/images -o results
       describer annotate operation.mp4 --fps 1 -o results-video
+      describer evaluate results --references scenes/annotations.jsonl -o report
 
     \b
     Exit codes: 0 all done; 2 nothing could be done (bad arguments, unreadable

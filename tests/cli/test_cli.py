@@ -51,7 +51,17 @@ def test_starting_loads_nothing_heavy():
 
 @pytest.mark.parametrize(
     "command",
-    [[], ["annotate"], ["synth"], ["train"], ["train", "scene"], ["train", "vlm"], ["bench"], ["bench", "speed"]],
+    [
+        [],
+        ["annotate"],
+        ["evaluate"],
+        ["synth"],
+        ["train"],
+        ["train", "scene"],
+        ["train", "vlm"],
+        ["bench"],
+        ["bench", "speed"],
+    ],
     ids=" ".join,
 )
 def test_every_command_has_help_and_examples(capsys, command):

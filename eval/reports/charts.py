@@ -1,0 +1,138 @@
+"""Plots as small inline SVG: colours come from the page's style, so that they follow its dark and light."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+
+from describer.eval.reports.report import ClassScore, ConfusionTable, Curve, met_labels
+
+_WIDTH = 340
+_BINS = 20
+_MOST_POINTS = 200
+_NOISE = 1e-9  # a perfect 10.000000000000002 ends at 10
+
+
+def bars(classes: Sequence[ClassScore]) -> str:
+    """Horizontal bars of IoU in [0, 1], best first, each with its value and its n."""
+    row, left, right = 24, 118, 84
+    ordered = sorted(classes, key=lambda score: -score.iou)
+    parts = []
+    for i, score in enumerate(ordered):
+        y, length = i * row, _WIDTH - left - right
+        parts += [
+            _text(left - 8, y + 16, _short(score.label, 17), "end", title=score.label),
+            f'<rect class="track" x="{left}" y="{y + 4}" width="{length}" height="15" rx="2"/>',
+            f'<rect class="bar" x="{left}" y="{y + 4}" width="{length * score.iou:.1f}" height="15" rx="2"/>',
+            _text(_WIDTH - right + 6, y + 16, f"{score.iou:.3f}"),
+            _text(_WIDTH, y + 16, f"n = {score.n_frames}", "end", "muted"),
+        ]
+    return _svg(_WIDTH, row * len(ordered) + 4, "IoU by class", parts)
+
+
+def matrix(table: ConfusionTable) -> str:
+    """A heat map of the shares of each row, in percent; labels that neither side has are left out."""
+    counts = np.array(table.counts, np.float64)
+    kept = met_labels(table)
+    shares = counts[np.ix_(kept, kept)]
+    sums = shares.sum(axis=1, keepdims=True)
+    shares = np.divide(shares, sums, out=np.zeros_like(shares), where=sums > 0)
+    names = [table.labels[i] for i in kept]
+    cell, left, top = 30, 128, 96
+    parts = [_text(left - 8, top - 8, "truth ↓   run →", "end", "muted")]
+    for i, name in enumerate(names):
+        x, y = left + i * cell, top + i * cell
+        parts.append(_text(left - 8, y + 20, _short(name, 18), "end", title=name))
+        parts.append(_text(x + 18, top - 8, _short(name, 16), turned=True, title=name))
+        parts += [_cell(left + j * cell, y, cell, share) for j, share in enumerate(shares[i])]
+    side = cell * len(names)
+    return _svg(left + side + 70, top + side + 4, f"confusion: {table.title}", parts, fixed=True)
+
+
+def _cell(x: float, y: float, side: float, share: float) -> str:
+    shape = f'<rect class="track" x="{x}" y="{y}" width="{side - 2}" height="{side - 2}" rx="2"/>'
+    if share > 0:
+        shape += (
+            f'<rect class="cell" x="{x}" y="{y}" width="{side - 2}" height="{side - 2}" rx="2" '
+            f'fill-opacity="{max(share, 0.04):.2f}"/>'
+        )
+    percent = round(100 * share)
+    if percent:
+        shape += _text(x + side / 2 - 1, y + side / 2 + 3, str(percent), "middle", "on" if share > 0.6 else "")
+    return shape
+
+
+def curve(found: Curve) -> str:
+    """Risk against coverage, both in [0, 1] of its axes; the risk axis ends at a round number above the curve."""
+    left, bottom, width, height = 40, 180, _WIDTH - 52, 164
+    high = max(found.risk, default=0.0)
+    top = next(step for step in (0.05, 0.1, 0.2, 0.5, 1.0) if high <= step)
+    chosen = np.unique(np.linspace(0, len(found.risk) - 1, _MOST_POINTS).astype(int))
+    points = " ".join(
+        f"{left + width * found.coverage[i]:.1f},{bottom - height * found.risk[i] / top:.1f}" for i in chosen
+    )
+    parts = _frame(left, bottom, width, height, ("0", f"{top / 2:g}", f"{top:g}"), ("0", "0.5", "1"))
+    parts.append(f'<polyline class="line" points="{points}"/>')
+    parts.append(_text(left + width / 2, bottom + 34, "coverage", "middle", "muted"))
+    parts.append(_text(4, 12, "risk", css="muted"))
+    return _svg(_WIDTH, bottom + 40, f"risk and coverage: {found.title}", parts)
+
+
+def histogram(values: Sequence[float]) -> str:
+    """Counts of values in 20 bins from 0 (or the least) to 1 (or a whole number above the most), and the median."""
+    left, bottom, width, height = 40, 120, _WIDTH - 52, 100
+    low, high = min(0.0, math.floor(min(values) + _NOISE)), max(1.0, math.ceil(max(values) - _NOISE))
+    counts, edges = np.histogram(np.clip(values, low, high), bins=_BINS, range=(low, high))
+    most = int(counts.max())
+    parts = _frame(
+        left, bottom, width, height, ("0", "", str(most)), (f"{low:g}", f"{(low + high) / 2:g}", f"{high:g}")
+    )
+    step = width / _BINS
+    for i, count in enumerate(counts):
+        tall = height * count / most
+        parts.append(
+            f'<rect class="bar" x="{left + i * step + 1:.1f}" y="{bottom - tall:.1f}" width="{step - 2:.1f}" '
+            f'height="{tall:.1f}"><title>{edges[i]:.2f} to {edges[i + 1]:.2f}: {count}</title></rect>'
+        )
+    x = left + width * (float(np.median(values)) - low) / (high - low)
+    parts.append(f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{bottom - height - 6}" y2="{bottom}"/>')
+    return _svg(_WIDTH, bottom + 24, "distribution", parts)
+
+
+def _frame(
+    left: float, bottom: float, width: float, height: float, ys: tuple[str, str, str], xs: tuple[str, str, str]
+) -> list[str]:
+    """Axes with three ticks each."""
+    parts = []
+    for i, tick in enumerate(ys):
+        y = bottom - height * i / 2
+        parts.append(f'<line class="grid" x1="{left}" x2="{left + width}" y1="{y}" y2="{y}"/>')
+        parts.append(_text(left - 6, y + 4, tick, "end", "muted"))
+    for i, tick in enumerate(xs):
+        parts.append(_text(left + width * i / 2, bottom + 17, tick, ("start", "middle", "end")[i], "muted"))
+    parts.append(f'<path class="axis" d="M{left} {bottom - height}V{bottom}H{left + width}"/>')
+    return parts
+
+
+def _text(
+    x: float, y: float, text: str, anchor: str = "start", css: str = "", turned: bool = False, title: str = ""
+) -> str:
+    turn = f' transform="rotate(-45 {x:g} {y:g})"' if turned else ""
+    style = f' class="{css}"' if css else ""
+    hint = f"<title>{escape(title)}</title>" if title else ""
+    return f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}"{style}{turn}>{hint}{escape(text)}</text>'
+
+
+def _short(name: str, most: int) -> str:
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
+def _svg(width: float, height: float, label: str, parts: Sequence[str], fixed: bool = False) -> str:
+    """``fixed`` keeps its size in px, to be scrolled; others grow and shrink with the page."""
+    size = f' width="{width:g}" height="{height:g}"' if fixed else ' width="100%"'
+    return (
+        f'<svg viewBox="0 0 {width:g} {height:g}"{size} role="img" aria-label="{escape(label)}">{"".join(parts)}</svg>'
+    )
