@@ -39,8 +39,8 @@ def scene_card(scores: Mapping[str, Mapping[str, Any]], recipe: str, data: str, 
             f"Segmentation, activity and depth of endoscopic frames (describer {__version__}). {_USE}",
             "",
             "A DINOv2 layout trained from scratch (192 wide, 8 blocks, patch 14) with a multi-scale attention stem, "
-            "four feature levels on the true token grid, gated TESLA adapters of rank 4, heads for 22 classes, "
-            "13 activities and relative depth.",
+            "four feature levels on the true token grid joined with a convolutional pyramid on the image, gated "
+            "TESLA adapters of rank 4, heads for 22 classes, 13 activities and relative depth.",
             "",
             "## Data and licence",
             "",
@@ -48,8 +48,9 @@ def scene_card(scores: Mapping[str, Mapping[str, Any]], recipe: str, data: str, 
             f"Licence of these weights: {licence}.",
             "",
             *_again(recipe),
-            "Predictions at the labels' size, one confusion matrix pooled over the split; mIoU over the classes "
-            "that the split labels. Instrument IoU: all instruments as one class.",
+            "Predictions at the labels' size, every instrument of one class throughout as in the scenes that users get, "
+            "one confusion matrix pooled over the split; mIoU over the classes that the split labels. Instrument "
+            "IoU: all instruments as one class.",
             "",
             "| split | n | mIoU | instrument IoU | activity accuracy | n | depth AbsRel (median scaled) | n |",
             "|---|---|---|---|---|---|---|---|",
@@ -87,7 +88,7 @@ def language_card(runs: Mapping[str, Mapping[str, Any]], recipe: str, licence: s
             s["contradiction_rate"],
             s["entity_true_scene"].f1,
             s["exact_share"],
-            *(looks[key].accuracy for key in sorted(looks)),
+            *(f"{looks[key].accuracy:.3f} / {looks[key].macro_f1:.3f}" for key in sorted(looks)),
         ]
         rows.append(f"| {name} | " + " | ".join(_number(c) for c in cells) + " |")
     looks_names = sorted(next(iter(runs.values()))["appearance"])
@@ -107,8 +108,9 @@ def language_card(runs: Mapping[str, Mapping[str, Any]], recipe: str, licence: s
             "",
             *_again(recipe),
             "Held-out rendered frames with predicted masks. Entity F1, hallucination, omission and contradiction "
-            "are against the scene the model was given; appearance columns are accuracies of the words for how a "
-            "region looks, against what was rendered. The black control shows what is guessed rather than seen.",
+            "are against the scene the model was given; appearance columns are accuracy / macro-F1 of the words for how "
+            "a region looks, against what was rendered. The black control shows what is guessed rather than seen; "
+            "where most regions look alike (no cover, no glare, sharp) only macro-F1 can tell the two apart.",
             "",
             "| " + " | ".join(head) + " |",
             "|" + "---|" * len(head),

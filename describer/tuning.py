@@ -79,9 +79,10 @@ _SCENE_STAGES = (
 # only in operations, each in one activity.
 _RENDERED_SHARES = {"mixed": 0.4, "laparoscopy": 0.25, TOOLS: 0.35}
 
-# By class id of the core set: about the square root of how much rarer its pixels are than a grasper's.
+# By class id of the core set: about the square root of how much rarer its pixels are than an organ's. The kinds of
+# instrument weigh alike: frames of tools show them alike.
 _CLASS_WEIGHTS = (
-    *(0.5, 1.0, 2.0, 2.2, 3.3, 2.4, 1.8, 2.1, 1.8, 1.9),
+    *(0.5, 1.6, 1.6, 1.6, 1.6, 1.6, 1.6, 1.6, 1.8, 1.9),
     *(0.45, 0.7, 0.45, 0.6, 0.47, 0.45, 0.3, 1.05, 1.0, 1.0, 1.05, 2.9),
 )
 _RENDERED_DATA = "Scenes rendered by `describer synth` (seeds 0 to 15,999); no real frame."

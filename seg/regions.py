@@ -26,7 +26,6 @@ _DEBRIS = {"instrument": 0.0015, "pathology": 0.0015, "other": 0.0015, "anatomy"
 _PIECE = 0.25  # a part of a merged region is kept when it is at least this share of the kind's debris limit
 _SECOND_LABEL = 0.30  # a component is two instruments when the second label holds this share of it
 _MAX_REGIONS = 14
-_UNLIKELY = 1e-4  # the least share of a class in a pixel's vote, so that no pixel alone rules one out
 _CRUMB = 0.08  # of an organ's largest part
 _MEDIAN_PX = 9
 _NEARER = 1.15
@@ -96,10 +95,10 @@ def class_map(probabilities: np.ndarray, tools: Sequence[int]) -> np.ndarray:
 
 
 def _instrument_class(probabilities: np.ndarray, mask: np.ndarray, tools: Sequence[int]) -> int:
-    """The class on which an instrument's pixels agree best: a sure tip counts for more than an undecided shaft."""
+    """The class that an instrument's pixels vote for, each with its shares: an undecided shaft hardly counts."""
     among = probabilities[list(tools)][:, mask]
     share = among / np.maximum(among.sum(axis=0), 1e-9)
-    return tools[int(np.log(share + _UNLIKELY).sum(axis=1).argmax())]
+    return tools[int(share.sum(axis=1).argmax())]
 
 
 def _instruments(winner: np.ndarray, tools: Sequence[int]) -> list[np.ndarray]:

@@ -40,10 +40,10 @@ _USUAL_SHAFTS: dict[str, tuple[Finish, ...]] = {
     "bipolar forceps": (((34, 44, 78), 0.6), ((52, 74, 130), 0.5)),
     "hook": (((26, 27, 30), 0.3), ((40, 40, 44), 0.6)),
     "scissors": (((92, 98, 104), 0.4), ((82, 78, 76), 0.7)),
-    "clip applier": (((178, 182, 188), 1.3), ((204, 204, 200), 0.9)),
-    "needle driver": (((126, 130, 136), 0.9), ((150, 146, 132), 1.0)),
+    "clip applier": (((214, 214, 210), 0.8), ((226, 228, 232), 0.9)),
+    "needle driver": (((132, 136, 142), 1.0), ((172, 152, 104), 1.0)),
 }
-_USUAL_SHARE = 0.75
+_USUAL_SHARE = 0.9
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ def stamp(layer: Layer, sprite: tips.Sprite, at_xy: tuple[float, float], angle: 
 def draw(rng: Rng, size_hw: tuple[int, int], kind: str, pose: Pose) -> Layer:
     """One laparoscopic instrument on an empty layer."""
     layer = Layer.blank(size_hw)
-    robotic = kind not in ("suction irrigator", "hook", "clip applier") and rng.random() < 0.3
+    robotic = kind not in ("suction irrigator", "hook", "clip applier") and rng.random() < 0.15
     colour, shine = _finish(rng, kind)
     width = pose.width_px
     if kind == "suction irrigator":

@@ -269,7 +269,7 @@ def _place(
     h, w = stage.size_hw
     angle = _heading(rng, headings, at_px, stage.size_hw)
     headings.append(angle)
-    width = (rng.uniform(0.06, 0.11) if rng.random() < 0.7 else rng.uniform(0.11, 0.17)) * w
+    width = (rng.uniform(0.075, 0.125) if rng.random() < 0.7 else rng.uniform(0.125, 0.17)) * w
     opening = _opening(rng, kind, closed)
     x, y = int(np.clip(at_px[0], 0, w - 1)), int(np.clip(at_px[1], 0, h - 1))
     depth = max(float(stage.depth[y, x]) - 0.02, 0.15)

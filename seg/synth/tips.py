@@ -168,7 +168,7 @@ def grasper(rng: Rng, unit_px: float, opening: float) -> tuple[Sprite, float]:
 def bipolar_forceps(rng: Rng, unit_px: float, opening: float) -> tuple[Sprite, float]:
     """Slim parallel plates in coloured insulation with bare ends."""
     sprite = Sprite.blank(unit_px, 3.4, 1.5)
-    coat = BLUE if rng.random() < 0.6 else (IVORY if rng.random() < 0.6 else (70, 90, 160))
+    coat = BLUE if rng.random() < 0.85 else (IVORY if rng.random() < 0.6 else (70, 90, 160))
     sprite.add(rng, sprite.coverage(_box(-0.2, 0.55, 0.44, 0.4)), coat, 0.35)
     length, width = rng.uniform(1.9, 2.6), rng.uniform(0.22, 0.28)
     spread = max(opening * 0.55, 0.03)
@@ -185,10 +185,10 @@ def hook(rng: Rng, unit_px: float, opening: float) -> tuple[Sprite, float]:
     """An insulated tube with a thin metal L at its end. `opening` is unused: no jaws."""
     del opening
     sprite = Sprite.blank(unit_px, 3.2, 1.2)
-    coat = IVORY if rng.random() < 0.55 else BLACK
+    coat = IVORY if rng.random() < 0.8 else BLACK
     reach = rng.uniform(0.7, 1.3)
     sprite.add(rng, sprite.coverage(_box(-0.3, reach, 0.3, 0.24)), coat, 0.4)
-    rod, leg, thick = rng.uniform(0.8, 1.2), rng.uniform(0.45, 0.7), rng.uniform(0.13, 0.19)
+    rod, leg, thick = rng.uniform(0.8, 1.2), rng.uniform(0.5, 0.75), rng.uniform(0.16, 0.22)
     side = rng.choice((-1.0, 1.0))
     bend = np.array([[reach - 0.1, 0], [reach + rod * 0.8, 0], [reach + rod, 0.12 * side], [reach + rod, leg * side]])
     sprite.add(rng, sprite.line(bend, thick), STEEL if rng.random() < 0.7 else (150, 128, 96), 1.3, 0.08)
@@ -266,12 +266,12 @@ def needle_driver(rng: Rng, unit_px: float, opening: float) -> tuple[Sprite, flo
     sprite = Sprite.blank(unit_px, 2.9, 2.6)
     metal = STEEL if rng.random() < 0.7 else DARK_STEEL
     _hinge(rng, sprite, metal, 0.7)
-    length, width = rng.uniform(0.85, 1.15), rng.uniform(0.4, 0.48)
+    length, width = rng.uniform(1.0, 1.35), rng.uniform(0.44, 0.52)
     for side in (-1.0, 1.0):
         at, angle = (0.6, side * 0.13), side * max(opening * 0.5, 0.03)
         sprite.add(rng, sprite.coverage(_turned(_jaw(length, width, width * 0.5, 0.0, side), angle, at)), metal)
         insert = np.array([[0.25 * length, -side * 0.1], [0.95 * length, -side * 0.06]])
-        sprite.add(rng, sprite.line(_turned(insert, angle, at), 0.12), GOLD, 1.0, 0.06)
+        sprite.add(rng, sprite.line(_turned(insert, angle, at), 0.24), GOLD, 1.0, 0.06)
     if rng.random() < 0.9:
         radius, spin = rng.uniform(0.75, 1.1), rng.choice((-1.0, 1.0))
         t = np.linspace(-1.5, 1.3, 24)
