@@ -44,14 +44,14 @@ EMBEDDED_PROMPT = PromptOptions(frame=True, facts=True, overlay=False, crop=True
 
 # Shares of a training batch: a frame's worth of polyps teaches little about instruments, and the other way round.
 _REAL_SHARES = {
-    "kvasir_seg": 0.10,
-    "gae": 0.05,
-    "cholect50val": 0.04,
-    "cholecseg8k_crops": 0.04,
-    "cholec_instance_seg": 0.025,
-    "cholec80_video01_tool": 0.02,
-    "cataract": 0.015,
-    "segcol": 0.01,
+    "kvasir_seg": 0.08,
+    "gae": 0.04,
+    "cholect50val": 0.03,
+    "cholecseg8k_crops": 0.03,
+    "cholec_instance_seg": 0.02,
+    "cholec80_video01_tool": 0.015,
+    "cataract": 0.012,
+    "segcol": 0.008,
 }
 
 
@@ -77,7 +77,7 @@ _SCENE_STAGES = (
 
 # More operations than a plain mixture has, and frames of nothing but tools: seven of the nine instruments are seen
 # only in operations, each in one activity.
-_RENDERED_SHARES = {"mixed": 0.4, "laparoscopy": 0.25, TOOLS: 0.35}
+_RENDERED_SHARES = {"mixed": 0.35, "laparoscopy": 0.33, TOOLS: 0.32}
 
 # By class id of the core set: about the square root of how much rarer its pixels are than an organ's. The kinds of
 # instrument weigh alike: frames of tools show them alike.
@@ -85,13 +85,17 @@ _CLASS_WEIGHTS = (
     *(0.5, 1.6, 1.6, 1.6, 1.6, 1.6, 1.6, 1.6, 1.8, 1.9),
     *(0.45, 0.7, 0.45, 0.6, 0.47, 0.45, 0.3, 1.05, 1.0, 1.0, 1.05, 2.9),
 )
-_RENDERED_DATA = "Scenes rendered by `describer synth` (seeds 0 to 15,999); no real frame."
+_RENDERED_DATA = (
+    "Scenes rendered by this project, seeds from 0 on: mixed procedures as `describer synth` makes them, more "
+    "laparoscopies, and frames of nothing but tools; no real frame, no held-out seed."
+)
 _REAL_DATA = (
-    "Rendered scenes (seeds 0 to 15,999; 70 % of every batch) and labelled real frames: Kvasir-SEG (788 of 1,000; "
-    "research and education), GAE (121; Apache-2.0), CholecT50 operation VID74 (411 frames, activity from its "
-    "triplets only; CC BY-NC-SA 4.0), CholecSeg8k poster crops (12; CC BY-NC-SA 4.0), CholecInstanceSeg (10; CC "
-    "BY-NC-SA 4.0), Cholec80 video 01 tool masks (20; CC BY-NC-SA 4.0), Cataract-1K (15; CC BY 4.0), one SegCol "
-    "clip (10; research). In Kvasir and SegCol what is neither polyp nor tool nor dark is taken for mucosa."
+    "Rendered scenes (about three quarters of every batch; seeds from 0 on: mixed procedures, more laparoscopies, and "
+    "frames of nothing but tools) and labelled real frames: Kvasir-SEG (788 of 1,000; research and education), GAE "
+    "(121; Apache-2.0), CholecT50 operation VID74 (411 frames, activity from its triplets only; CC BY-NC-SA 4.0), "
+    "CholecSeg8k poster crops (12; CC BY-NC-SA 4.0), CholecInstanceSeg (10; CC BY-NC-SA 4.0), Cholec80 video 01 tool "
+    "masks (20; CC BY-NC-SA 4.0), Cataract-1K (15; CC BY 4.0), one SegCol clip (10; research). In Kvasir and SegCol "
+    "what is neither polyp nor tool nor dark is taken for mucosa."
 )
 
 
@@ -120,8 +124,8 @@ def _check_preset(preset: str) -> None:
 def train_scene_preset(
     preset: str,
     out: str | Path,
-    minutes: float = 45.0,
-    frames: int = 16_000,
+    minutes: float = 100.0,
+    frames: int = 20_000,
     real: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Path:

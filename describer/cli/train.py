@@ -17,8 +17,8 @@ _Preset = Annotated[str, typer.Option(help="The recipe: embedded.")]
 def scene(
     out: _Out,
     preset: _Preset = "embedded",
-    minutes: Annotated[float, typer.Option(min=0.1, help="Training time on this machine.")] = 45.0,
-    frames: Annotated[int, typer.Option(min=8, help="Rendered training frames.")] = 9000,
+    minutes: Annotated[float, typer.Option(min=0.1, help="Training time on this machine.")] = 100.0,
+    frames: Annotated[int, typer.Option(min=8, help="Rendered training frames.")] = 20_000,
     real: Annotated[
         Path | None, typer.Option(metavar="INDEX_JSON", help="Index of labelled real frames to train on too.")
     ] = None,
