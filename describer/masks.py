@@ -1,4 +1,4 @@
-"""Boolean masks to numbers: area, box, centroid, contact. Arrays are ``(H, W)`` bool."""
+"""Boolean masks to numbers: box, centroid, overlap, parts. Arrays are ``(H, W)`` bool."""
 
 from __future__ import annotations
 
@@ -32,11 +32,6 @@ def dilate(mask: np.ndarray, radius_px: int) -> np.ndarray:
     size = 2 * radius_px + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
     return cv2.dilate(mask.astype(np.uint8), disc).astype(bool)
-
-
-def contact_px(first: np.ndarray, second: np.ndarray, gap_px: int) -> int:
-    """Pixels of ``second`` that lie within ``gap_px`` of ``first``: 0 when they do not touch."""
-    return int(np.count_nonzero(dilate(first, gap_px) & second))
 
 
 def iou(first: np.ndarray, second: np.ndarray) -> float:

@@ -91,12 +91,16 @@ class Describer:
             return self.annotate_frames([as_frame(image, index=i) for i, image in enumerate(images)])
         return self.annotate_frames([as_frame(images)])[0]
 
-    def annotate_frames(self, frames: Sequence[Frame]) -> list[Annotation]:
-        """Annotations of the frames, in order; every region of every frame goes through one batched generate."""
-        scenes = self.scene_model.predict([frame.image for frame in frames])
+    def annotate_frames(self, frames: Sequence[Frame], scenes: Sequence[Scene] | None = None) -> list[Annotation]:
+        """Annotations of the frames, in order; every region of every frame goes through one batched generate.
+
+        ``scenes`` are spoken of as given, one a frame; None has the scene model find them.
+        """
+        if scenes is None:
+            scenes = self.scene_model.predict([frame.image for frame in frames])
         keys: list[tuple[int, int | None]] = []
         chats: list[Chat] = []
-        for i, (frame, scene) in enumerate(zip(frames, scenes)):
+        for i, (frame, scene) in enumerate(zip(frames, scenes, strict=True)):
             for region in scene.regions:
                 keys.append((i, region.id))
                 chats.append(region_chat(frame, scene, region.id, self.prompt, self.taxonomy))

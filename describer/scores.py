@@ -11,13 +11,10 @@ import numpy as np
 from describer.eval.truth import appearance_scores, entity_f1, run_summary
 from describer.instructions import Told, told_frames
 from describer.pipeline import Describer
-from describer.prompts.build import region_chat, scene_chat
-from describer.prompts.grounding import ground
 from describer.prompts.sentences import region_sentence, scene_sentence
 from describer.seg.truth import true_scene
 from describer.taxonomy import Taxonomy
-from describer.types import Annotation, Frame
-from describer.vlm.base import VisionLanguageModel
+from describer.types import Frame
 
 HELD_OUT_VLM_SEED = 950_000_000
 
@@ -32,7 +29,8 @@ def language_scores(
     picture (the control): what is still right then was guessed, not seen.
     """
     told = list(told_frames(first_seed, n, str(describer.scene_model.folder)))
-    records = _annotations(describer, told, black)
+    shown = [_blank(t.frame) if black else t.frame for t in told]
+    records = [describer.annotate_frames([frame], [t.scene])[0] for frame, t in zip(shown, told)]
     said, given, seen = [], [], []
     summaries = []
     for t, record in zip(told, records):
@@ -59,25 +57,6 @@ def language_scores(
 
 def _true_summaries(told: Sequence[Told], taxonomy: Taxonomy) -> list[str]:
     return [scene_sentence(true_scene(t.rendered, taxonomy)[0], t.rendered.view) for t in told]
-
-
-def _annotations(describer: Describer, told: Sequence[Told], black: bool) -> list[Annotation]:
-    made = describer.provenance()
-    records = []
-    for t in told:
-        frame = _blank(t.frame) if black else t.frame
-        ids: list[int | None] = [*(r.id for r in t.scene.regions), None]
-        chats = [
-            scene_chat(frame, t.scene, describer.prompt)
-            if i is None
-            else region_chat(frame, t.scene, i, describer.prompt)
-            for i in ids
-        ]
-        vlm: VisionLanguageModel = describer.vlm
-        texts = vlm.generate(chats, describer.generation)
-        said = tuple(ground(g.text, t.scene, describer.taxonomy, i, g.confidence) for i, g in zip(ids, texts))
-        records.append(Annotation(t.frame.ref, t.scene, said, made))
-    return records
 
 
 def _blank(frame: Frame) -> Frame:

@@ -32,6 +32,7 @@ from describer.taxonomy import load_taxonomy
 from describer.types import Annotation, Appearance, Description, FrameRef, Provenance, Scene
 
 PROCEDURES = ("laparoscopy", "esd", "colonoscopy", "mixed")
+SMALLEST_SIDE_PX = 96  # the renderer draws nothing smaller
 _FOLDERS = ("images", "masks", "instances", "depth")
 # Maps of few values pack best unfiltered, a slope as differences to the left; both several times cheaper than
 # letting the encoder try every filter.
@@ -136,13 +137,15 @@ def write_dataset(
 ) -> Path:
     """Render ``n`` labelled frames into ``out``; the same arguments give the same bytes.
 
-    InputError for an unknown procedure, n < 1 or a negative seed; OutputError when ``out`` holds anything but
-    these same frames, perhaps unfinished.
+    InputError for an unknown procedure, n < 1, a side under 96 px or a negative seed; OutputError when ``out``
+    holds anything but these same frames, perhaps unfinished.
     """
     if procedure not in PROCEDURES:
         raise InputError(f"--procedure {procedure!r} is unknown; use one of {', '.join(PROCEDURES)}.")
     if n < 1:
         raise InputError(f"--n must be at least 1, got {n}.")
+    if min(size_wh) < SMALLEST_SIDE_PX:
+        raise InputError(f"--size {size_wh[0]}x{size_wh[1]} is too small; use at least {SMALLEST_SIDE_PX} px a side.")
     if seed < 0:
         raise InputError(f"--seed must be 0 or more, got {seed}.")
     folder = Path(out)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from describer.masks import box_of, centroid_of, components, contact_px, dilate, iou
+from describer.masks import box_of, centroid_of, components, dilate, iou
 from tests.scenes import disc
 
 
@@ -38,13 +38,6 @@ def test_dilate_grows_by_the_radius():
     mask[10, 10] = True
     assert dilate(mask, 0) is mask
     assert box_of(dilate(mask, 3)) == (7, 7, 14, 14)
-
-
-@pytest.mark.parametrize(("gap", "touches"), [(0, False), (4, False), (6, True)])
-def test_contact_needs_the_gap_bridged(gap, touches):
-    left, right = np.zeros((20, 40), bool), np.zeros((20, 40), bool)
-    left[:, :15], right[:, 20:] = True, True
-    assert (contact_px(left, right, gap) > 0) is touches
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -75,6 +75,15 @@ def test_a_batch_is_its_frames_one_by_one_in_order(describer) -> None:
     assert describer.annotate([]) == [] and describer.annotate_frames([]) == []
 
 
+def test_a_given_scene_is_the_one_spoken_of(describer, image, annotation) -> None:
+    given = replace(annotation.scene, regions=annotation.scene.regions[:1], relations=())
+    (record,) = describer.annotate_frames([as_frame(image)], [given])
+    assert record.scene == given
+    assert [said.region_id for said in record.descriptions] == [given.regions[0].id, None]
+    with pytest.raises(ValueError, match="zip"):
+        describer.annotate_frames([as_frame(image)], [])
+
+
 def test_describe_by_id_is_the_annotation_s_sentence(describer, image, annotation) -> None:
     for said in annotation.descriptions[:-1]:
         assert describer.describe(image, said.region_id) == said

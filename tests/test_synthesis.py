@@ -13,7 +13,8 @@ from describer.errors import InputError, OutputError
 from describer.frames import iter_frames
 from describer.prompts.grounding import contradictions
 from describer.records import read_records
-from describer.synthesis import parallel, write_dataset
+from describer.seg.synth import render
+from describer.synthesis import SMALLEST_SIDE_PX, parallel, write_dataset
 from describer.taxonomy import load_taxonomy
 from describer.types import Annotation, Frame
 
@@ -81,12 +82,24 @@ def test_questions_rest_on_regions_of_their_frame(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [({"procedure": "surgery"}, "colonoscopy"), ({"n": 0}, "--n"), ({"seed": -1}, "--seed")],
+    [
+        ({"procedure": "surgery"}, "colonoscopy"),
+        ({"n": 0}, "--n"),
+        ({"seed": -1}, "--seed"),
+        ({"size_wh": (640, 95)}, "--size 640x95"),
+    ],
 )
 def test_options_that_cannot_be(tmp_path: Path, options: dict, said: str) -> None:
     with pytest.raises(InputError, match=said):
         write_dataset(tmp_path / "out", **({"n": 1, "size_wh": SIZE} | options))
     assert not (tmp_path / "out").exists()
+
+
+def test_the_smallest_side_is_the_renderer_s() -> None:
+    side = SMALLEST_SIDE_PX
+    assert render(0, "esd", (side, side)).image.shape == (side, side, 3)
+    with pytest.raises(InputError):
+        render(0, "esd", (side, side - 1))
 
 
 def test_somebody_else_s_folder_is_left_alone(tmp_path: Path, folder: Path) -> None:

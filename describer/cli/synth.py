@@ -36,8 +36,6 @@ def synth(
 def parse_size(text: str) -> tuple[int, int]:
     """(width, height) of "640x512"; a usage error names the option."""
     found = re.fullmatch(r"(\d{2,5})x(\d{2,5})", text.strip().lower())
-    if found is None or min(int(found[1]), int(found[2])) < 64:
-        raise typer.BadParameter(
-            f"{text!r} is not WIDTHxHEIGHT of at least 64 px, such as 640x512", param_hint="--size"
-        )
+    if found is None:
+        raise typer.BadParameter(f"{text!r} is not WIDTHxHEIGHT, such as 640x512", param_hint="--size")
     return int(found[1]), int(found[2])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from describer.errors import ModelError
-from describer.messages import Chat, Text
+from describer.messages import Chat, Text, pictures
 
 
 def control_words(processor: Any) -> tuple[str, ...]:
@@ -64,6 +65,21 @@ def require_template(processor: Any) -> None:
             f"{name} has no chat template, so it is a base checkpoint; "
             "choose the instruction-tuned one of the same family."
         )
+
+
+def encode(processor: Any, chats: Sequence[Chat], texts: Sequence[str], padding_side: str) -> Any:
+    """The chats' pictures and their rendered ``texts`` as the processor's padded tensors."""
+    from PIL import Image
+
+    images = [[Image.fromarray(picture.image) for picture in pictures(chat)] for chat in chats]
+    return processor(
+        text=list(texts),
+        images=images if any(images) else None,
+        padding=True,
+        padding_side=padding_side,
+        return_tensors="pt",
+        add_special_tokens=adds_special_tokens(processor, texts[0]),
+    )
 
 
 def adds_special_tokens(processor: Any, prompt: str) -> bool:

@@ -15,7 +15,7 @@ from transformers import LogitsProcessor, LogitsProcessorList
 from describer.errors import ModelError
 from describer.messages import Chat, pictures
 from describer.vlm.base import Generated, GenerationSettings
-from describer.vlm.chats import adds_special_tokens, control_words, render_prompt, require_template
+from describer.vlm.chats import control_words, encode, render_prompt, require_template
 from describer.vlm.hub import adapter_folder, reachable_source, resolve_source
 from describer.vlm.loading import load_parts, pick_device, pick_dtype, read_prompt_options
 from describer.vlm.lora import fingerprint, load_adapter
@@ -101,7 +101,7 @@ class TransformersVLM:
         return first + self._answer(chats, texts, group[half:], settings)
 
     def _decode(self, chats: list[Chat], texts: list[str], settings: GenerationSettings) -> list[Generated]:
-        inputs = self._inputs(chats, texts)
+        inputs = encode(self.processor, chats, texts, "left").to(self.model.device, dtype=self.model.dtype)
         self._check_length(inputs["input_ids"].shape[1] + settings.max_new_tokens, settings)
         recorder = _Probabilities()
         with torch.random.fork_rng(devices=[]):
@@ -114,20 +114,6 @@ class TransformersVLM:
         # Encoder-decoder models give the answer alone, after one start token.
         start = 1 if self.model.config.is_encoder_decoder else inputs["input_ids"].shape[1]
         return self._read(output[:, start:], recorder.finish(output))
-
-    def _inputs(self, chats: list[Chat], texts: list[str]) -> Any:
-        from PIL import Image
-
-        images = [[Image.fromarray(p.image) for p in pictures(chat)] for chat in chats]
-        inputs = self.processor(
-            text=texts,
-            images=images if any(images) else None,
-            padding=True,
-            padding_side="left",
-            return_tensors="pt",
-            add_special_tokens=adds_special_tokens(self.processor, texts[0]),
-        )
-        return inputs.to(self.model.device, dtype=self.model.dtype)
 
     def _check_length(self, tokens: int, settings: GenerationSettings) -> None:
         limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)

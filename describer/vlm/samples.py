@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from describer.errors import ModelError
-from describer.messages import Chat, pictures
-from describer.vlm.chats import adds_special_tokens, control_words, render_sample
+from describer.messages import Chat
+from describer.vlm.chats import control_words, encode, render_sample
 
 IGNORED = -100
 """Label of tokens that carry no loss."""
@@ -83,15 +83,7 @@ class ProcessorData:
         samples = [self._samples[int(i)] for i in indices]
         rendered = [render_sample(self._processor, s.chat, s.answer, self._words) for s in samples]
         texts = [prompt + target for prompt, target in rendered]
-        images = [_pil_pictures(s.chat) for s in samples]
-        inputs = self._processor(
-            text=texts,
-            images=images if any(images) else None,
-            padding=True,
-            padding_side="right",
-            return_tensors="pt",
-            add_special_tokens=adds_special_tokens(self._processor, texts[0]),
-        )
+        inputs = encode(self._processor, [s.chat for s in samples], texts, "right")
         labels = torch.full_like(inputs["input_ids"], IGNORED)
         for row, (prompt, target) in enumerate(rendered):
             end = int(inputs["attention_mask"][row].sum())
@@ -108,12 +100,6 @@ def answer_length(tokenizer: Any, prompt: str, target: str) -> int:
     while common < min(len(whole), len(before)) and whole[common] == before[common]:
         common += 1
     return len(whole) - common
-
-
-def _pil_pictures(chat: Chat) -> list[Any]:
-    from PIL import Image
-
-    return [Image.fromarray(picture.image) for picture in pictures(chat)]
 
 
 class BatchOrder:
