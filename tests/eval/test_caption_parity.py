@@ -1,4 +1,4 @@
-"""BLEU, ROUGE-L and CIDEr-D equal pycocoevalcap 1.2 from raw sentences, corpus and per item."""
+"""BLEU, ROUGE-L and CIDEr-D equal pycocoevalcap 1.2, chrF sacrebleu, from raw sentences, corpus and per item."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_surgical_cases(name: str) -> None:
         np.testing.assert_allclose(values, recorded, **EQUAL)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", (*NAMES, "chrf"))
 def test_real_text_and_edges(name: str) -> None:
     predictions, references = items(shared("text"))
     assert len(predictions) > 500
