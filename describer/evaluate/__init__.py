@@ -15,12 +15,12 @@ import numpy as np
 from describer import __version__
 from describer.errors import InputError
 from describer.eval.intervals import paired_test
-from describer.eval.reports.report import Comparison, ItemScores, Report, Skip
+from describer.eval.reports.report import Comparison, ItemScores, Report, Skip, telling
 from describer.evaluate.cases import Folders, make_cases
 from describer.evaluate.files import Entry, Side, read_side
 from describer.evaluate.findings import Findings
 from describer.evaluate.matching import Matched, match, video_rule
-from describer.evaluate.material import Material, make_material
+from describer.evaluate.material import Material, make_material, on_shared_items
 from describer.evaluate.scorers import available, chosen, score
 
 __all__ = ["UNNAMED", "available", "evaluate"]
@@ -63,7 +63,7 @@ def evaluate(
     found = [score(name, material) for name in names]
     items = tuple(chain.from_iterable(f.items for f in found))
     other = None if baseline is None else make_material(*_sides(baseline, truth, video_of, partial), taxonomy)
-    compared = () if other is None else _comparisons(items, _items(other, chosen(metrics, other)))
+    compared = () if other is None else _compared(material, other, metrics, items)
     pairs = {pair.id: pair for pair in matched.pairs}
     cases, unseen = make_cases(items, pairs, Folders.of(ours, truth, None if frames is None else Path(frames)))
     return Report(
@@ -89,6 +89,15 @@ def evaluate(
 def _sides(run: str | Path, truth: Side, video_of: Callable[[Entry], str], partial: bool) -> tuple[Side, Side, Matched]:
     ours = read_side(run, of_run=True)
     return ours, truth, match(ours, truth, video_of, partial)
+
+
+def _compared(
+    run: Material, baseline: Material, metrics: Sequence[str] | None, items: tuple[ItemScores, ...]
+) -> tuple[Comparison, ...]:
+    """Both runs on the items that both have; ``items`` are the run's on all of its own."""
+    ours, theirs = on_shared_items(run, baseline), on_shared_items(baseline, run)
+    items = items if ours == run else _items(ours, chosen(metrics, ours))
+    return _comparisons(telling(items), _items(theirs, chosen(metrics, theirs)))
 
 
 def _items(material: Material, names: Sequence[str]) -> tuple[ItemScores, ...]:

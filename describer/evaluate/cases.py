@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from describer.errors import InputError
-from describer.eval.reports.report import Case, CasePicture, Cases, ItemScores, Skip
+from describer.eval.reports.report import Case, CasePicture, Cases, ItemScores, Skip, telling
 from describer.evaluate.files import Side
 from describer.evaluate.matching import Pair
 from describer.frames import pixels_sha256, read_image
@@ -123,7 +123,7 @@ def _ranking(items: Sequence[ItemScores], pairs: Mapping[str, Pair]) -> ItemScor
 
 def _case(name: str, items: Sequence[ItemScores], pair: Pair, folders: Folders, missing: list[str]) -> Case:
     scores: dict[str, float] = {}
-    for item in items:
+    for item in telling(items):
         if name in item.ids:
             scores.setdefault(item.name, item.values[item.ids.index(name)])
     pictures = _pictures(pair, folders)

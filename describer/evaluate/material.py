@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from pycocotools import mask as coco_mask
@@ -58,6 +59,9 @@ class AnswerPair:
     said: str
     true: str
     confidence: float | None
+
+
+T = TypeVar("T", TextPair, ScenePair, AnswerPair)
 
 
 @dataclass(frozen=True)
@@ -137,17 +141,40 @@ def make_material(run: Side, references: Side, matched: Matched, taxonomy_name: 
         return Material(labels, (), (), (), _answers(pairs, skips), (), frozenset(), skips.done(), ())
     unmapped = frozenset(name for name, core in of_truth.items() if core is None)
     scenes = _scenes(pairs, labels, of_run, of_truth, skips)
-    used = {region.label for pair in scenes for region in pair.truth.regions}
     return Material(
         taxonomy=labels,
         summaries=_summaries(pairs, skips),
         region_texts=tuple(_region_texts(pairs, {scene.id: scene for scene in scenes}, skips)),
         scenes=scenes,
         answers=(),
-        labelled=tuple(name for name in labels.names if name in used),
+        labelled=_labelled(scenes, labels),
         unmapped=unmapped,
         skips=skips.done(),
         rules=_rules(run, references, labels, unmapped),
+    )
+
+
+def _labelled(scenes: Sequence[ScenePair], taxonomy: Taxonomy) -> tuple[str, ...]:
+    used = {region.label for pair in scenes for region in pair.truth.regions}
+    return tuple(name for name in taxonomy.names if name in used)
+
+
+def on_shared_items(material: Material, other: Material) -> Material:
+    """What of ``material`` the other has too: scores such as CIDEr-D hang on the whole set, so two runs compare
+    only where both are scored on one."""
+
+    def kept(ours: Sequence[T], theirs: Sequence[T]) -> tuple[T, ...]:
+        known = {item.id for item in theirs}
+        return tuple(item for item in ours if item.id in known)
+
+    scenes = kept(material.scenes, other.scenes)
+    return replace(
+        material,
+        summaries=kept(material.summaries, other.summaries),
+        region_texts=kept(material.region_texts, other.region_texts),
+        scenes=scenes,
+        answers=kept(material.answers, other.answers),
+        labelled=_labelled(scenes, material.taxonomy),
     )
 
 

@@ -18,7 +18,7 @@ _NOISE = 1e-9  # a perfect 10.000000000000002 ends at 10
 
 def bars(classes: Sequence[ClassScore]) -> str:
     """Horizontal bars of IoU in [0, 1], best first, each with its value and its n."""
-    row, left, right = 24, 118, 84
+    row, left, right = 24, 118, 94
     ordered = sorted(classes, key=lambda score: -score.iou)
     parts = []
     for i, score in enumerate(ordered):
@@ -77,7 +77,7 @@ def curve(found: Curve) -> str:
     parts = _frame(left, bottom, width, height, ("0", f"{top / 2:g}", f"{top:g}"), ("0", "0.5", "1"))
     parts.append(f'<polyline class="line" points="{points}"/>')
     parts.append(_text(left + width / 2, bottom + 34, "coverage", "middle", "muted"))
-    parts.append(_text(4, 12, "risk", css="muted"))
+    parts.append(_text(left + 6, 12, "risk", css="muted"))
     return _svg(_WIDTH, bottom + 40, f"risk and coverage: {found.title}", parts)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from describer.eval.intervals import Interval, PairedTest
@@ -200,14 +200,20 @@ def headlines(report: Report) -> tuple[Number, ...]:
     return tuple((found or list(report.numbers))[:_MOST_HEADLINES])
 
 
-def distributions(report: Report) -> tuple[ItemScores, ...]:
+def telling(items: Sequence[ItemScores]) -> tuple[ItemScores, ...]:
     """One set of item values a metric and subject: that of its headline, or else its first."""
-    keys = dict(_HEADLINES)
+    keys = set(_HEADLINES)
     chosen: dict[tuple[str, str], ItemScores] = {}
-    for item in report.items:
-        if item.values and (item.key == keys.get(item.metric) or (item.metric, item.about) not in chosen):
+    for item in items:
+        before = chosen.get((item.metric, item.about))
+        if before is None or ((item.metric, item.key) in keys and (before.metric, before.key) not in keys):
             chosen[item.metric, item.about] = item
     return tuple(chosen.values())
+
+
+def distributions(report: Report) -> tuple[ItemScores, ...]:
+    """The item values whose spread says more than their mean: not those that are all 0 or 1."""
+    return tuple(item for item in telling(report.items) if not {0.0, 1.0}.issuperset(item.values))
 
 
 def drawn_confusions(report: Report) -> tuple[ConfusionTable, ...]:

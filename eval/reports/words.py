@@ -14,7 +14,7 @@ def value(number: float) -> str:
 
 
 def signed(number: float) -> str:
-    return f"{number:+.3f}".replace("-", "−")
+    return f"{number:+.3f}"
 
 
 def span(interval: Interval, without: str = "no interval") -> str:

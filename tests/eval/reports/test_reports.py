@@ -135,7 +135,11 @@ def test_headlines_and_plots_leave_the_rest_to_the_tables():
     base = report()
     full = Report(**{f: getattr(base, f) for f in base.__slots__} | {"numbers": (*many, *base.numbers)})
     assert [n.name for n in headlines(full)] == ["truth omission", "bleu_4"]
-    assert len(distributions(base)) == 1
+    assert distributions(base) == base.items
+    right = ItemScores("vqa", "exact", "answers", ("a", "b"), ("v", "w"), (0.0, 1.0))
+    bleu = [ItemScores("bleu", f"bleu_{i}", "summaries", ("a",), ("v",), (0.5,)) for i in range(1, 5)]
+    spread = Report(**{f: getattr(base, f) for f in base.__slots__} | {"items": (right, *bleu)})
+    assert distributions(spread) == (bleu[3],)
     assert drawn_confusions(base) == base.confusions
     alone = ConfusionTable("t", ("a", "b"), ((3, 0), (0, 0)), "frames")
     one = Report(**{f: getattr(base, f) for f in base.__slots__} | {"confusions": (alone,)})
