@@ -71,6 +71,6 @@ SPEC = MetricSpec(
     inputs=CAPTIONS,
     function=bleu,
     keys=tuple(f"bleu_{n}" for n in range(1, _ORDERS + 1)),
-    summary="Clipped n-gram precision with a brevity penalty, as pycocoevalcap 1.2 computes it.",
+    summary="clipped n-gram precision with a brevity penalty, as pycocoevalcap 1.2 computes it",
     source="Papineni et al., BLEU: a method for automatic evaluation of machine translation, ACL 2002.",
 )

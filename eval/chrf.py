@@ -61,6 +61,6 @@ SPEC = MetricSpec(
     inputs=CAPTIONS,
     function=chrf,
     keys=("chrf",),
-    summary="F (beta 2) of character n-grams to 6, 0 to 100, as sacrebleu computes chrF2.",
+    summary="F (beta 2) of character n-grams to 6, 0 to 100, as sacrebleu computes chrF2",
     source="Popović, chrF: character n-gram F-score for automatic MT evaluation, WMT 2015.",
 )

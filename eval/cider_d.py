@@ -95,6 +95,6 @@ SPEC = MetricSpec(
     inputs=CAPTIONS,
     function=cider_d,
     keys=("cider_d",),
-    summary="Cosine of n-grams weighted by rarity among the references, 0 to 10, as pycocoevalcap 1.2 computes it.",
+    summary="cosine of n-grams weighted by rarity among the references, 0 to 10, as pycocoevalcap 1.2 computes it",
     source="Vedantam et al., CIDEr: consensus-based image description evaluation, CVPR 2015.",
 )

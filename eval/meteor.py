@@ -151,6 +151,6 @@ SPEC = MetricSpec(
     inputs=CAPTIONS,
     function=meteor,
     keys=("meteor",),
-    summary="Words aligned by form, stem and the taxonomy's synonyms (METEOR 1.5, no WordNet, no paraphrases).",
+    summary="words aligned by form, stem and the taxonomy's synonyms (METEOR 1.5, no WordNet, no paraphrases)",
     source="Denkowski and Lavie, Meteor universal: language specific translation evaluation, WMT 2014.",
 )

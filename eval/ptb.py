@@ -125,6 +125,8 @@ _CLITICS = re.compile(rf"{_CLITIC}|n{_APOSLIKE}t", re.IGNORECASE)
 _APOSTROPHES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u201b": "'", "\u0091": "'", "\u0092": "'"})
 
 
+# One set of captions is read by several metrics.
+@functools.lru_cache(maxsize=2**16)
 def tokenize(text: str) -> str:
     """Tokens of one caption, parted by single spaces; lower case, punctuation dropped, "" when nothing is left.
 

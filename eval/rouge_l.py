@@ -58,6 +58,6 @@ SPEC = MetricSpec(
     inputs=CAPTIONS,
     function=rouge_l,
     keys=("rouge_l",),
-    summary="F (beta 1.2) of the longest common subsequence of words, as pycocoevalcap 1.2 computes it.",
+    summary="F (beta 1.2) of the longest common subsequence of words, as pycocoevalcap 1.2 computes it",
     source="Lin, ROUGE: a package for automatic evaluation of summaries, ACL workshop 2004.",
 )

@@ -68,6 +68,6 @@ SPEC = MetricSpec(
     inputs=CAPTIONS,
     function=similarity,
     keys=("similarity",),
-    summary="Cosine of sentence embeddings with the nearest reference, by a local sentence-transformers model.",
+    summary="cosine of sentence embeddings with the nearest reference, by a local sentence-transformers model",
     source="Reimers and Gurevych, Sentence-BERT: sentence embeddings using siamese BERT-networks, EMNLP 2019.",
 )
