@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from describer.geometry import entry_side, place_of, raster, tip_of
+from describer.geometry import entry_side, place_of, raster_of, tip_of
 from describer.mentions import find_labels
 from describer.taxonomy import Taxonomy
 from describer.types import PLACES, Description, Region, Scene
@@ -74,7 +74,7 @@ def _place_word(match: re.Match[str]) -> str:
 
 
 def _places_refuted(clause: str, label: str, regions: list[Region]) -> list[str]:
-    masks = [raster(region.mask.to_array()) for region in regions] if _speaks_of_places(clause) else []
+    masks = [raster_of(region.mask) for region in regions] if _speaks_of_places(clause) else []
     out = []
     for match in _PLACE.finditer(clause):
         place = _place_word(match)

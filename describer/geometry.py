@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import cv2
 import numpy as np
 
@@ -51,6 +53,14 @@ def raster(mask: np.ndarray) -> np.ndarray:
         return mask
     size_wh = (max(1, round(width * scale)), max(1, round(height * scale)))
     return cv2.resize(mask.astype(np.uint8) * 255, size_wh, interpolation=cv2.INTER_AREA) >= 102  # 0.4 of a cell
+
+
+@functools.lru_cache(maxsize=512)
+def raster_of(mask: Mask) -> np.ndarray:
+    """`raster` of an encoded mask, read-only: decoded once however often facts and checks ask for it."""
+    small = raster(mask.to_array())
+    small.setflags(write=False)
+    return small
 
 
 def entry_side(mask: np.ndarray) -> str | None:

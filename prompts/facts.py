@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from describer.geometry import entry_side, place_of, raster, size_word, tip_of
+from describer.geometry import entry_side, place_of, raster_of, size_word, tip_of
 from describer.types import Mask, Region, Scene
 
 MAX_CONTACTS = 3
@@ -24,11 +24,12 @@ MAX_PAIRS = 6
 @functools.lru_cache(maxsize=512)
 def small_mask(mask: Mask) -> np.ndarray:
     """The mask at contact resolution (h, w) bool, read-only; a mask too thin for it stays as it is."""
+    small = raster_of(mask)
+    if small.any():
+        return small
     full = mask.to_array()
-    small = raster(full)
-    small = small if small.any() else full
-    small.setflags(write=False)
-    return small
+    full.setflags(write=False)
+    return full
 
 
 @functools.lru_cache(maxsize=4096)

@@ -14,6 +14,7 @@ from transformers import LogitsProcessor, LogitsProcessorList
 
 from describer.errors import ModelError
 from describer.messages import Chat, pictures
+from describer.vlm.attention_cache import roomy_cache
 from describer.vlm.base import Generated, GenerationSettings
 from describer.vlm.chats import control_words, encode, render_prompt, require_template
 from describer.vlm.hub import adapter_folder, reachable_source, resolve_source
@@ -101,19 +102,23 @@ class TransformersVLM:
         return first + self._answer(chats, texts, group[half:], settings)
 
     def _decode(self, chats: list[Chat], texts: list[str], settings: GenerationSettings) -> list[Generated]:
-        inputs = encode(self.processor, chats, texts, "left").to(self.model.device, dtype=self.model.dtype)
+        inputs = self._inputs(chats, texts)
         self._check_length(inputs["input_ids"].shape[1] + settings.max_new_tokens, settings)
         recorder = _Probabilities()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             output = self.model.generate(
                 **inputs,
+                **roomy_cache(self.model),
                 generation_config=self._generation_config(settings),
                 logits_processor=LogitsProcessorList([recorder]),
             )
         # Encoder-decoder models give the answer alone, after one start token.
         start = 1 if self.model.config.is_encoder_decoder else inputs["input_ids"].shape[1]
         return self._read(output[:, start:], recorder.finish(output))
+
+    def _inputs(self, chats: Sequence[Chat], texts: Sequence[str]) -> Any:
+        return encode(self.processor, chats, texts, "left").to(self.model.device, dtype=self.model.dtype)
 
     def _check_length(self, tokens: int, settings: GenerationSettings) -> None:
         limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
