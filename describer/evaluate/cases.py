@@ -35,9 +35,10 @@ _RANKED_BY = (
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """Where frames may lie, tried in order."""
+    """Where frames may lie, tried in order; ``named`` when the user named a folder of frames."""
 
     roots: tuple[Path, ...]
+    named: bool
 
     @classmethod
     def of(cls, run: Side, references: Side, frames: Path | None) -> Folders:
@@ -46,7 +47,7 @@ class Folders:
         for side in (run, references):
             source = _source_of_run(side.path.parent / "run.json")
             roots += [] if source is None else [source if source.is_dir() else source.parent]
-        return cls(tuple(dict.fromkeys([*roots, run.path.parent, references.path.parent])))
+        return cls(tuple(dict.fromkeys([*roots, run.path.parent, references.path.parent])), frames is not None)
 
     def picture(self, names: Iterable[str], sha256: frozenset[str]) -> np.ndarray | None:
         """RGB uint8 (H, W, 3) of the first name that is there with the right pixels (``sha256``, if any is known)."""
@@ -127,7 +128,8 @@ def _case(name: str, items: Sequence[ItemScores], pair: Pair, folders: Folders, 
         if name in item.ids:
             scores.setdefault(item.name, item.values[item.ids.index(name)])
     pictures = _pictures(pair, folders)
-    if not pictures:
+    # Texts alone may well have no frames: that is worth a note only where frames are to be expected.
+    if not pictures and (folders.named or pair.run.record is not None or pair.reference.record is not None):
         missing.append(name)
     return Case(name, scores, pair.run.texts, pair.reference.texts, pair.reference.question, pictures)
 

@@ -62,6 +62,7 @@ def test_captions_alone_equal_the_metric_itself(tmp_path):
     said = {"1": "a grasper on the liver", "2": "fat and a hook", "3": "a polyp"}
     true = {"1": ["a grasper holds the liver", "the liver and a grasper"], "2": ["fat"], "3": ["a polyp", "a snare"]}
     report = evaluate(write_json(tmp_path / "a.json", said), write_json(tmp_path / "b.json", true))
+    assert report.skips == ()
     assert numbers(report)["cider_d.cider_d summaries"] == pytest.approx(cider_d(said, true).corpus["cider_d"])
     assert numbers(report)["entities.precision summaries"] == pytest.approx(4 / 5)
 
