@@ -26,6 +26,7 @@ _DEBRIS = {"instrument": 0.0015, "pathology": 0.0015, "other": 0.0015, "anatomy"
 _PIECE = 0.25  # a part of a merged region is kept when it is at least this share of the kind's debris limit
 _SECOND_LABEL = 0.30  # a component is two instruments when the second label holds this share of it
 _MAX_REGIONS = 14
+_LOOP = "snare"
 _CRUMB = 0.08  # of an organ's largest part
 _MEDIAN_PX = 9
 _NEARER = 1.15
@@ -53,8 +54,8 @@ def find_parts(
     tools = [i for i, name in enumerate(class_names) if i and kinds[name] == "instrument"]
     winner = _without_specks(decide(probabilities, tools), tools)
     found = []
-    for mask in _instruments(winner, tools):
-        index = _instrument_class(probabilities, mask, tools)
+    masks = [(_instrument_class(probabilities, mask, tools), mask) for mask in _instruments(winner, tools)]
+    for index, mask in _whole_loops(masks, class_names):
         found.append(_part(mask, index, probabilities, disparity, class_names, kinds))
     for index, name in enumerate(class_names):
         if index == 0 or index in tools:
@@ -83,6 +84,13 @@ def _part(
     near = None if disparity is None else float(np.median(disparity[mask]))
     name = class_names[index]
     return Part(mask, name, kinds[name], round(min(score, 1.0), 4), near)
+
+
+def _whole_loops(masks: Sequence[tuple[int, np.ndarray]], class_names: Sequence[str]) -> list[tuple[int, np.ndarray]]:
+    """Pieces of a wire loop joined: tissue shows through it and hides parts of it, and a scope carries one."""
+    loops = [(index, mask) for index, mask in masks if class_names[index] == _LOOP]
+    rest = [(index, mask) for index, mask in masks if class_names[index] != _LOOP]
+    return [*rest, (loops[0][0], np.logical_or.reduce([mask for _, mask in loops]))] if loops else rest
 
 
 def class_map(probabilities: np.ndarray, tools: Sequence[int]) -> np.ndarray:

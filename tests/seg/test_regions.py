@@ -121,6 +121,14 @@ def test_a_sure_tip_names_an_undecided_shaft():
     assert (class_map(maps, []) == maps.argmax(axis=0)).all()
 
 
+def test_pieces_of_a_snare_are_one_instrument():
+    sheath, far_side = rod((0, 180), (150, 180), 14, SIZE), rod((220, 120), (220, 240), 10, SIZE)
+    maps = probabilities(("snare", sheath | far_side), ground="mucosa")
+    (snare,) = masks_of(scene_of(maps), "snare")
+    assert iou(snare, sheath | far_side) > 0.9
+    assert len(masks_of(scene_of(probabilities(("grasper", sheath | far_side))), "grasper")) == 2
+
+
 def test_debris_is_dropped_and_polyps_are_counted():
     maps = probabilities(
         ("polyp", disc((100, 100), (30, 25), SIZE)),
