@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from describer.eval.captions import Texts, paired
-from describer.eval.ngrams import Corpus, Grams, corpus_of
+from describer.eval.ngrams import ORDERS, Corpus, Grams, corpus_of
 from describer.eval.registry import CAPTIONS, MetricSpec, Scores
 
-_ORDERS = 4
 # The public scorer's guards against division by zero; they show in scores of sentences shorter than 4 tokens.
 _SMALL, _TINY = 1e-9, 1e-15
 
@@ -25,28 +24,21 @@ def bleu(predictions: Texts, references: Texts) -> Scores:
     keys = SPEC.keys
     if n == 0:
         return Scores(dict.fromkeys(keys, 0.0), 0)
-    correct = np.stack([_correct(grams) for grams in corpus.grams(_ORDERS)])
+    correct = np.stack([_correct(grams, n) for grams in corpus.grams])
     length = corpus.length[:n]
-    guessed = np.maximum(0, length - np.arange(_ORDERS)[:, None])
+    guessed = np.maximum(0, length - np.arange(ORDERS)[:, None])
     closest = _closest(corpus)
     items = _scores(correct, guessed, length, closest)
     whole = _scores(*(values.sum(axis=-1, keepdims=True) for values in (correct, guessed, length, closest)))
     return Scores(dict(zip(keys, whole[:, 0].tolist())), n, dict(zip(keys, map(tuple, items.tolist()))))
 
 
-def _correct(grams: Grams) -> np.ndarray:
+def _correct(grams: Grams, items: int) -> np.ndarray:
     """N-grams of each candidate that its references have, each at most as often as in one of them; (items,)."""
-    ours, theirs = grams.candidates(), grams.references()
-    key = grams.key(theirs)
-    order = np.argsort(key, kind="stable")
-    known, begins = np.unique(key[order], return_index=True)
-    if not len(known):
-        return np.zeros(grams.n_items)
-    most = np.maximum.reduceat(grams.count[theirs][order], begins)
-    wanted = grams.key(ours)
-    place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
-    clipped = np.where(known[place] == wanted, np.minimum(most[place], grams.count[ours]), 0)
-    return np.bincount(grams.sentence[ours], clipped, grams.n_items)
+    shared = grams.twin >= 0
+    most = np.zeros(len(grams.count), np.int64)
+    np.maximum.at(most, grams.twin[shared], grams.count[shared])
+    return np.bincount(grams.sentence, np.minimum(most, grams.count), items)[:items]
 
 
 def _closest(corpus: Corpus) -> np.ndarray:
@@ -61,7 +53,7 @@ def _closest(corpus: Corpus) -> np.ndarray:
 def _scores(correct: np.ndarray, guessed: np.ndarray, length: np.ndarray, closest: np.ndarray) -> np.ndarray:
     """BLEU-1 to 4, shape (4, n), of counts (4, n) and lengths (n,)."""
     precision = np.cumprod((correct + _TINY) / (guessed + _SMALL), axis=0)
-    mean = precision ** (1 / np.arange(1, _ORDERS + 1))[:, None]
+    mean = precision ** (1 / np.arange(1, ORDERS + 1))[:, None]
     ratio = (length + _TINY) / (closest + _SMALL)
     return mean * np.exp(np.minimum(0, 1 - 1 / ratio))
 
@@ -70,7 +62,7 @@ SPEC = MetricSpec(
     name="bleu",
     inputs=CAPTIONS,
     function=bleu,
-    keys=tuple(f"bleu_{n}" for n in range(1, _ORDERS + 1)),
+    keys=tuple(f"bleu_{n}" for n in range(1, ORDERS + 1)),
     summary="clipped n-gram precision with a brevity penalty, as pycocoevalcap 1.2 computes it",
     source="Papineni et al., BLEU: a method for automatic evaluation of machine translation, ACL 2002.",
 )

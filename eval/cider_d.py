@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from describer.eval.captions import Captions, Texts, paired
-from describer.eval.ngrams import Corpus, Grams, corpus_of
+from describer.eval.ngrams import ORDERS, Corpus, Grams, corpus_of
 from describer.eval.ptb import tokenize
 from describer.eval.registry import CAPTIONS, MetricSpec, Scores
 
-_ORDERS = 4
 _SIGMA = 6.0
 
 
@@ -29,8 +28,8 @@ def document_frequency(references: Iterable[Iterable[str]]) -> DocumentFrequency
     items = [tuple(map(tokenize, texts)) for texts in references]
     corpus = corpus_of(Captions(("",) * len(items), tuple(items)))
     counts: dict[tuple[str, ...], int] = {}
-    for n, grams in enumerate(corpus.grams(_ORDERS), start=1):
-        counts.update(zip(_spelled(corpus, grams, n), _frequency(grams).tolist()))
+    for order, grams in enumerate(corpus.grams, start=1):
+        counts.update(zip(corpus.spelled(grams, order), corpus.frequency(grams).tolist()))
     return DocumentFrequency(counts, len(items))
 
 
@@ -50,44 +49,28 @@ def cider_d(predictions: Texts, references: Texts, frequency: DocumentFrequency 
     short = np.exp(-((pairs[corpus.item] - pairs) ** 2) / (2 * _SIGMA**2))[n:]
     similarity = np.zeros(len(corpus.length) - n)
     documents = np.log(float(frequency.n_items if frequency else n))
-    for order, grams in enumerate(corpus.grams(_ORDERS), start=1):
+    for order, grams in enumerate(corpus.grams, start=1):
         if frequency is None:
-            found = _frequency(grams)
+            found = corpus.frequency(grams)
         else:
-            found = np.array([frequency.counts.get(gram, 0) for gram in _spelled(corpus, grams, order)])
-        similarity += _similarity(grams, documents - np.log(np.maximum(1.0, found)), len(corpus.length))
-    per_reference = similarity * short / _ORDERS
+            found = np.array([frequency.counts.get(gram, 0) for gram in corpus.spelled(grams, order)])
+        similarity += _similarity(grams, documents - np.log(np.maximum(1.0, found)), corpus)
+    per_reference = similarity * short / ORDERS
     item = corpus.item[n:]
     items = 10 * np.bincount(item, per_reference, n) / np.bincount(item, minlength=n)
     return Scores({"cider_d": float(items.mean())}, n, {"cider_d": tuple(items.tolist())})
 
 
-def _frequency(grams: Grams) -> np.ndarray:
-    """In how many items each n-gram stands in a reference, shape (distinct n-grams,)."""
-    entries = grams.references()
-    if not len(entries):
-        return np.zeros(len(grams.first), np.int64)
-    return np.bincount(np.unique(grams.key(entries)) % len(grams.first), minlength=len(grams.first))
-
-
-def _spelled(corpus: Corpus, grams: Grams, n: int) -> list[tuple[str, ...]]:
-    return [corpus.words[i : i + n] for i in grams.first.tolist()]
-
-
-def _similarity(grams: Grams, idf: np.ndarray, sentences: int) -> np.ndarray:
+def _similarity(grams: Grams, idf: np.ndarray, corpus: Corpus) -> np.ndarray:
     """Clipped cosine of each reference with its candidate, shape (references,)."""
     weight = grams.count * idf[grams.gram]
-    norm = np.sqrt(np.bincount(grams.sentence, weight**2, sentences))
-    ours, theirs = grams.candidates(), grams.references()
-    if not len(ours):
-        return np.zeros(sentences - grams.n_items)
-    known, wanted = grams.key(ours), grams.key(theirs)
-    place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
-    clipped = np.minimum(weight[ours][place], weight[theirs]) * weight[theirs]
-    clipped[known[place] != wanted] = 0
-    dot = np.bincount(grams.sentence[theirs], clipped, sentences)[grams.n_items :]
-    norms = norm[grams.n_items :] * norm[grams.item[grams.n_items :]]
-    return np.divide(dot, norms, out=dot, where=norms != 0)
+    norm = np.sqrt(np.bincount(grams.sentence, weight**2, len(corpus.item)))
+    shared = grams.twin >= 0
+    mine = weight[shared]
+    clipped = np.minimum(weight[grams.twin[shared]], mine) * mine
+    dot = np.bincount(grams.sentence[shared], clipped, len(corpus.item))[corpus.n_items :]
+    norms = norm[corpus.n_items :] * norm[corpus.item[corpus.n_items :]]
+    return np.divide(dot, norms, out=np.zeros(len(norms)), where=norms != 0)
 
 
 SPEC = MetricSpec(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,76 +11,101 @@ import numpy as np
 
 from describer.eval.captions import Captions
 
+ORDERS = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Grams:
-    """Distinct n-grams of one order in every sentence of a corpus of ``n_items`` items.
+    """The distinct n-grams of one order in every sentence of a corpus.
 
     ``sentence``, ``gram`` and ``count``, shape (entries,), name a sentence, an n-gram and how often it
-    stands there. Sentences are the candidates 0 to n_items - 1, then all references; ``item`` (sentences,)
-    is the item of each. ``first`` (distinct n-grams,) is the token place where an n-gram is found.
+    stands there; candidates come first. ``twin`` (entries,) is the entry of the same n-gram in the
+    candidate that a reference belongs to, -1 where there is none and for candidates. ``place`` (n-grams,)
+    is the token at which an n-gram can be found.
     """
 
-    n_items: int
-    item: np.ndarray
     sentence: np.ndarray
     gram: np.ndarray
     count: np.ndarray
-    first: np.ndarray
-
-    def key(self, entries: np.ndarray) -> np.ndarray:
-        """One number for the item and the n-gram of each of the ``entries``."""
-        return self.item[self.sentence[entries]] * len(self.first) + self.gram[entries]
-
-    def candidates(self) -> np.ndarray:
-        """Entries of candidates, by ascending key."""
-        return np.flatnonzero(self.sentence < self.n_items)
-
-    def references(self) -> np.ndarray:
-        """Entries of references."""
-        return np.flatnonzero(self.sentence >= self.n_items)
+    twin: np.ndarray
+    place: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Tokens of all sentences one after another: ``words`` as text, ``token`` as numbers, shape (tokens,).
+    """Tokens of all sentences one after another, candidates first: ``words`` as text, (tokens,) as numbers.
 
-    ``sentence`` (tokens,) is the sentence of each token, ``length`` (sentences,) their numbers of tokens,
-    ``item`` (sentences,) the item of each sentence; candidates come first.
+    ``length`` and ``item``, shape (sentences,), are each sentence's number of tokens and its item.
+    ``grams`` are those of order 1 to 4.
     """
 
     n_items: int
     words: tuple[str, ...]
-    token: np.ndarray
-    sentence: np.ndarray
     length: np.ndarray
     item: np.ndarray
+    grams: tuple[Grams, ...]
 
-    def grams(self, longest: int) -> Iterator[Grams]:
-        """N-grams of order 1 to ``longest``."""
-        ends = np.cumsum(self.length)[self.sentence]
-        start = np.arange(len(self.token))
-        gram = self.token
-        for n in range(1, longest + 1):
-            if n > 1:
-                inside = start + n <= ends[start]
-                start = start[inside]
-                gram = gram[inside] * (len(self.words) + 1) + self.token[start + n - 1]
-            _, first, gram = np.unique(gram, return_index=True, return_inverse=True)
-            pair, count = np.unique(self.sentence[start] * max(len(first), 1) + gram, return_counts=True)
-            sentence, entry = np.divmod(pair, max(len(first), 1))
-            yield Grams(self.n_items, self.item, sentence, entry, count, start[first])
+    def frequency(self, grams: Grams) -> np.ndarray:
+        """In how many items each n-gram stands in a reference, shape (n-grams,)."""
+        theirs = grams.sentence >= self.n_items
+        found = np.sort(self.item[grams.sentence[theirs]] * len(grams.place) + grams.gram[theirs])
+        new = np.diff(found, prepend=-1) > 0
+        return np.bincount(found[new] % max(len(grams.place), 1), minlength=len(grams.place))
+
+    def spelled(self, grams: Grams, order: int) -> list[tuple[str, ...]]:
+        """The words of each n-gram."""
+        return [self.words[place : place + order] for place in grams.place.tolist()]
 
 
+# BLEU and CIDEr-D count the same n-grams, one after the other.
+@functools.lru_cache(maxsize=1)
 def corpus_of(captions: Captions) -> Corpus:
-    """Number the tokens of tokenised captions."""
+    """Count the n-grams of tokenised captions."""
     texts = [*captions.candidates, *itertools.chain.from_iterable(captions.references)]
     # Split on every kind of space, as the public scorer does: its tokeniser leaves some inside of tokens.
     lines = [text.split() for text in texts]
     words = tuple(itertools.chain.from_iterable(lines))
-    numbers: dict[str, int] = {}
-    token = np.fromiter((numbers.setdefault(word, len(numbers)) for word in words), np.int64, len(words))
+    numbers = {word: number for number, word in enumerate(dict.fromkeys(words))}
+    token = np.fromiter(map(numbers.__getitem__, words), np.int64, len(words))
     length = np.fromiter(map(len, lines), np.int64, len(lines))
     items = np.arange(len(captions.candidates))
     item = np.concatenate([items, np.repeat(items, [len(texts) for texts in captions.references])])
-    return Corpus(len(items), words, token, np.repeat(np.arange(len(lines)), length), length, item)
+    return Corpus(len(items), words, length, item, tuple(_grams(token, len(numbers), length, item, len(items))))
+
+
+def _grams(token: np.ndarray, words: int, length: np.ndarray, item: np.ndarray, n_items: int) -> Iterator[Grams]:
+    of = np.repeat(np.arange(len(length)), length)
+    left = np.cumsum(length)[of] - np.arange(len(token))
+    start, gram, distinct = np.arange(len(token)), token, words
+    for order in range(1, ORDERS + 1):
+        if order > 1:
+            inside = left[start] >= order
+            start = start[inside]
+            gram, distinct = _renumbered(gram[inside] * words + token[start + order - 1], distinct * words)
+        place = np.zeros(distinct, np.int64)
+        place[gram] = start
+        pair, count = np.unique(of[start] * distinct + gram, return_counts=True)
+        sentence, entry = np.divmod(pair, max(distinct, 1))
+        yield Grams(sentence, entry, count, _twins(item[sentence] * distinct + entry, sentence, n_items), place)
+
+
+def _renumbered(values: np.ndarray, bound: int) -> tuple[np.ndarray, int]:
+    """The same values as 0 to k - 1, and k; all lie below ``bound``."""
+    if bound > 16 * len(values):
+        found, number = np.unique(values, return_inverse=True)
+        return number, len(found)
+    # A table is several times faster than sorting where the vocabulary is small, as in captions.
+    seen = np.zeros(bound + 1, bool)
+    seen[values] = True
+    number = np.cumsum(seen) - 1
+    return number[values], int(number[-1]) + 1
+
+
+def _twins(key: np.ndarray, sentence: np.ndarray, n_items: int) -> np.ndarray:
+    """See Grams.twin; ``key`` tells item and n-gram, and ascends within the candidates."""
+    ours = int(np.searchsorted(sentence, n_items))
+    twin = np.full(len(key), -1)
+    if ours:
+        near = np.minimum(np.searchsorted(key[:ours], key[ours:]), ours - 1)
+        twin[ours:] = np.where(key[near] == key[ours:], near, -1)
+    return twin

@@ -114,7 +114,7 @@ _WRITTEN = {
 # A space that can stand inside of one token or decides on one: between numbers, after abbreviations before numbers,
 # in tags. These patterns begin with a literal, which makes searching fast.
 _AFTER_ABBREVIATION = "|".join(rf"(?<={word}\. )(?<![^\W_]{word}\. )" for word in _BEFORE_NUMBERS.split())
-_NUMBER_SPACE = re.compile(rf" (?:(?<=[\d)] )|{_AFTER_ABBREVIATION})(?=\d)", re.IGNORECASE)
+_NUMBER_SPACE = re.compile(rf" (?=\d)(?:(?<=[\d)] )|{_AFTER_ABBREVIATION})", re.IGNORECASE)
 _SPACES = re.compile(r"[ \t\n\r\f\v\u2000-\u200a\u3000]+")
 _TAG = re.compile(r"<[^<>]* [^<>]*>")
 _LETTER_STOP = re.compile(
@@ -134,7 +134,8 @@ def tokenize(text: str) -> str:
     next caption begins). Source: PTBTokenizer, as in Chen et al., "Microsoft COCO Captions", arXiv 1504.00325.
     """
     joined = _TAG.sub(_joined, _NUMBER_SPACE.sub("\xa0", _LETTER_STOP.sub("", text)))
-    return " ".join(filter(None, map(_piece, _SPACES.split(joined))))
+    pieces = _SPACES.split(joined) if "\xa0" in joined else joined.split()
+    return " ".join(filter(None, map(_piece, pieces)))
 
 
 def _joined(tag: re.Match[str]) -> str:

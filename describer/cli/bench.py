@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,6 +14,12 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Measure spe
 @app.callback()
 def bench() -> None:
     """Measure speed and memory on this machine."""
+
+
+def _show(found: dict[str, Any], as_json: bool) -> None:
+    typer.echo(
+        json.dumps(found, indent=2) if as_json else "\n".join(f"{name:<28}{value}" for name, value in found.items())
+    )
 
 
 @app.command("speed")
@@ -34,11 +40,24 @@ def speed(
     from describer.bench import speed as measure
     from describer.pipeline import Describer
 
-    found = measure(Describer(scene_model, vlm, adapter, device), repeats)
-    if as_json:
-        typer.echo(json.dumps(found, indent=2))
-    else:
-        typer.echo("\n".join(f"{name:<24}{value}" for name, value in found.items()))
+    _show(measure(Describer(scene_model, vlm, adapter, device), repeats), as_json)
+
+
+@app.command("metrics")
+def metrics(
+    items: Annotated[int, typer.Option(min=1, help="Made-up captions to score.")] = 5000,
+    references: Annotated[int, typer.Option(min=1, help="References of each.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Seconds of BLEU, ROUGE-L and CIDEr-D from raw text, beside pycocoevalcap where it is installed.
+
+    \b
+      describer bench metrics
+      describer bench metrics --items 500 --json
+    """
+    from describer.bench import caption_speed
+
+    _show(caption_speed(items, references), as_json)
 
 
 @app.command("scores")

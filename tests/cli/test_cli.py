@@ -61,6 +61,7 @@ def test_starting_loads_nothing_heavy():
         ["train", "vlm"],
         ["bench"],
         ["bench", "speed"],
+        ["bench", "metrics"],
     ],
     ids=" ".join,
 )
