@@ -62,10 +62,14 @@ class TransformersVLM:
             lora = adapter_folder(adapter) if adapter else None
             opened = reachable_source(source)
             number = pick_dtype(dtype, where)
-            processor, model = load_parts(opened, where, number, quantize, trust_remote_code)
+            # An adapter is merged before weights are rounded: its part is smaller than bfloat16's steps.
+            exact = torch.float32 if lora and where.type == "cpu" and not quantize else number
+            processor, model = load_parts(opened, where, exact, quantize, trust_remote_code)
             name = names[0] if names else _name(source, fingerprint(model))
             if lora:
                 model = load_adapter(model, lora, name, merge=not quantize).eval()
+            if exact is not number:
+                model = model.to(number)
         lora_name = None
         if lora and adapter:
             weights = (lora / "adapter_model.safetensors").read_bytes()

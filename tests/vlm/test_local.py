@@ -194,10 +194,17 @@ def test_prompt_options_come_with_the_model(llava):
         load_vlm(str(llava))
 
 
-def test_dtypes_by_device():
+@pytest.mark.parametrize("amx, expected", [(True, torch.bfloat16), (False, torch.float32)])
+def test_dtypes_by_device(monkeypatch, amx, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": amx}, raising=False)
     cpu = pick_device("cpu")
-    assert pick_dtype("auto", cpu) is torch.float32
-    assert pick_dtype("bfloat16", cpu) is torch.bfloat16
+    assert pick_dtype("auto", cpu) is expected
+    assert pick_dtype("float32", cpu) is torch.float32
+
+
+def test_torch_that_does_not_tell_of_the_cpu_gives_float32(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert pick_dtype("auto", pick_device("cpu")) is torch.float32
 
 
 def test_packaged_weights_are_named_embedded(llava, tmp_path, monkeypatch):

@@ -48,12 +48,12 @@ def test_adapters_of_every_family_are_saved_and_merged(family, tmp_path):
     trained = [name for name, p in model.named_parameters() if p.requires_grad]
     assert trained
     assert not [name for name in trained if "vision" in name or "visual" in name or "lora" not in name]
-    vlm = load_vlm(str(base), adapter=str(tmp_path / "lora"))
+    vlm = load_vlm(str(base), adapter=str(tmp_path / "lora"), dtype="float32")
     assert vlm.adapter.startswith("lora@")
     batch = ProcessorData(SAMPLES, processor).batch([0, 1])
     with torch.no_grad():
         expected, merged = model(**batch.inputs).logits, vlm.model(**batch.inputs).logits
-        bare = load_vlm(str(base)).model(**batch.inputs).logits
+        bare = load_vlm(str(base), dtype="float32").model(**batch.inputs).logits
     assert torch.allclose(expected, merged, atol=1e-4)
     assert not torch.allclose(expected, bare, atol=1e-3)
     assert len(vlm.generate(CHATS, SETTINGS)) == len(CHATS)
