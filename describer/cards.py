@@ -48,7 +48,7 @@ def scene_card(scores: Mapping[str, Mapping[str, Any]], recipe: str, data: str, 
             f"Licence of these weights: {licence}.",
             "",
             *_again(recipe),
-            "Predictions at the labels' size, every instrument of one class throughout as in the scenes that users get, "
+            "Predictions at the labels' size, every instrument of one class throughout as in users' scenes, "
             "one confusion matrix pooled over the split; mIoU over the classes that the split labels. Instrument "
             "IoU: all instruments as one class.",
             "",
@@ -108,8 +108,8 @@ def language_card(runs: Mapping[str, Mapping[str, Any]], recipe: str, licence: s
             "",
             *_again(recipe),
             "Held-out rendered frames with predicted masks. Entity F1, hallucination, omission and contradiction "
-            "are against the scene the model was given; appearance columns are accuracy / macro-F1 of the words for how "
-            "a region looks, against what was rendered. The black control shows what is guessed rather than seen; "
+            "are against the scene the model was given; appearance columns are accuracy / macro-F1 of the words for "
+            "how a region looks, against what was rendered. The black control shows what is guessed rather than seen; "
             "where most regions look alike (no cover, no glare, sharp) only macro-F1 can tell the two apart.",
             "",
             "| " + " | ".join(head) + " |",

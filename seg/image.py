@@ -10,25 +10,10 @@ import torch
 from torch import Tensor
 
 from describer.errors import DescriberError
-from describer.seg.config import PATCH
 
 TRAIN_HW = (224, 280)
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-
-
-def choose_size(hw: tuple[int, int], budget_hw: tuple[int, int] = TRAIN_HW, patch: int = PATCH) -> tuple[int, int]:
-    """Height and width for the model: multiples of `patch`, near the frame's aspect and the budget's token count.
-
-    Two to three rows or columns are the least, so that a very long strip still gives a grid to the decoder.
-    """
-    if hw[0] < 1 or hw[1] < 1:
-        raise DescriberError(f"A frame of size {hw} (H, W) has no pixels; give one of at least 1 x 1.")
-    tokens = (budget_hw[0] // patch) * (budget_hw[1] // patch)
-    aspect = hw[1] / hw[0]
-    rows = min(max(round((tokens / aspect) ** 0.5), 2), tokens // 2)
-    columns = min(max(round(rows * aspect), 2), tokens // rows + 1)
-    return rows * patch, columns * patch
 
 
 def resize_area(image: np.ndarray, hw: tuple[int, int]) -> np.ndarray:

@@ -119,7 +119,7 @@ class SceneModel(PreTrainedModel):
         if pixel_values.shape[2] % patch or pixel_values.shape[3] % patch:
             raise DescriberError(
                 f"Input of {pixel_values.shape[2]} x {pixel_values.shape[3]} (H x W) is not a multiple of {patch}; "
-                "use image.choose_size and image.to_pixels."
+                "use image.to_pixels with image.TRAIN_HW."
             )
         grid = (pixel_values.shape[2] // patch, pixel_values.shape[3] // patch)
         seen = pixel_values if self.sma is None else self.sma(pixel_values)

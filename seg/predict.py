@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -18,7 +17,7 @@ from torch.nn import functional as F
 
 from describer.errors import DescriberError, ModelError
 from describer.seg.config import SceneConfig
-from describer.seg.image import choose_size, to_pixels
+from describer.seg.image import TRAIN_HW, to_pixels
 from describer.seg.model import SceneModel, SceneOutput, interpolate
 from describer.seg.regions import WORK_PX, build_scene, find_parts
 from describer.taxonomy import Taxonomy, load_taxonomy
@@ -91,22 +90,20 @@ class ScenePredictor:
 
     def predict(self, images: Sequence[np.ndarray], batch_size: int = 8) -> list[Scene]:
         """Scenes of RGB uint8 ``(H, W, 3)`` frames of any sizes, in order."""
-        groups: dict[tuple[int, int], list[int]] = defaultdict(list)
-        for i, image in enumerate(images):
-            groups[choose_size(image.shape[:2])].append(i)
-        scenes: dict[int, Scene] = {}
-        for hw, members in groups.items():
-            for start in range(0, len(members), batch_size):
-                chunk = members[start : start + batch_size]
-                output = self.forward([images[i] for i in chunk], hw)
-                for row, i in enumerate(chunk):
-                    scenes[i] = self._scene(output, row, images[i].shape[:2])
-        return [scenes[i] for i in range(len(images))]
+        scenes: list[Scene] = []
+        for start in range(0, len(images), batch_size):
+            chunk = images[start : start + batch_size]
+            output = self.forward(chunk)
+            scenes += [self._scene(output, row, image.shape[:2]) for row, image in enumerate(chunk)]
+        return scenes
 
     @torch.inference_mode()
-    def forward(self, images: Sequence[np.ndarray], hw: tuple[int, int]) -> SceneOutput:
-        """One forward of equally sized network inputs ``hw``."""
-        output: SceneOutput = self.model(to_pixels(images, hw).to(self.device))
+    def forward(self, images: Sequence[np.ndarray]) -> SceneOutput:
+        """One forward of frames of any sizes, each brought to the size that the model was trained at.
+
+        A frame of another shape is squeezed: at a shape it never saw the network paints along the borders.
+        """
+        output: SceneOutput = self.model(to_pixels(images, TRAIN_HW).to(self.device))
         return output
 
     def _scene(self, output: SceneOutput, row: int, hw: tuple[int, int]) -> Scene:
@@ -122,7 +119,7 @@ class ScenePredictor:
         """The label the model sees most of under a bool mask of the frame's size, and its mean probability there."""
         hw = (image.shape[0], image.shape[1])
         work_hw = _work_size(hw)
-        probabilities = self._probabilities(self.forward([image], choose_size(hw)), 0, work_hw)
+        probabilities = self._probabilities(self.forward([image]), 0, work_hw)
         # Area shares instead of a smaller mask: a mark of a few pixels on a big frame still counts.
         share = cv2.resize(mask.astype(np.float32), work_hw[::-1], interpolation=cv2.INTER_AREA)
         mean = (probabilities * share).sum(axis=(1, 2)) / share.sum()

@@ -39,8 +39,8 @@ def pick_dtype(dtype: str, device: torch.device) -> torch.dtype:
 
 def cpu_multiplies_bfloat16() -> bool:
     """Whether this CPU has AMX tiles: there bfloat16 is several times faster than float32, elsewhere slower."""
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)  # older torch does not say
-    return bool(capabilities().get("amx_bf16"))
+    ask = getattr(torch.cpu, "get_capabilities", None)  # older torch does not say
+    return bool(ask is not None and ask().get("amx_bf16"))
 
 
 def load_parts(

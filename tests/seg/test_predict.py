@@ -11,6 +11,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from describer.errors import DescriberError, ModelError
+from describer.seg.image import TRAIN_HW
 from describer.seg.model import SceneOutput
 from describer.seg.predict import ScenePredictor, scene_model_folder
 from describer.seg.synth import CORE_NAMES, render
@@ -68,7 +69,7 @@ def test_name_of_is_what_the_model_sees_there(predictor: ScenePredictor, monkeyp
     logits[:, CORE_NAMES.index("liver"), :45] = 0
     logits[:, CORE_NAMES.index("hook"), :45] = 5
     fixed = SceneOutput(logits=logits, activity_logits=None, disparity=None)
-    monkeypatch.setattr(predictor, "forward", lambda images, hw: fixed)
+    monkeypatch.setattr(predictor, "forward", lambda images: fixed)
     image = np.zeros((900, 1200, 3), np.uint8)
     for row, label in ((100, "hook"), (800, "liver")):
         mask = np.zeros((900, 1200), bool)
@@ -127,3 +128,13 @@ def test_where_scene_models_are_looked_for(folder: Path) -> None:
     assert scene_model_folder(str(folder)) == folder.resolve()
     with pytest.raises(ModelError, match="describer train scene"):
         scene_model_folder("nowhere")
+
+
+def test_every_frame_is_seen_at_the_size_the_model_was_trained_at(
+    predictor: ScenePredictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    real = predictor.model.forward
+    monkeypatch.setattr(predictor.model, "forward", lambda pixels: seen.append(tuple(pixels.shape)) or real(pixels))
+    predictor.predict([np.zeros((hw[0], hw[1], 3), np.uint8) for hw in ((60, 300), (200, 90))])
+    assert seen == [(2, 3, *TRAIN_HW)]

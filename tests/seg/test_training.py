@@ -13,7 +13,7 @@ from describer.errors import DescriberError, InputError, ModelError, OutputError
 from describer.seg.augment import Augmentation, augment
 from describer.seg.config import SceneConfig
 from describer.seg.data import BatchLoader, CachedDataset, Mixture, Source, write_shard
-from describer.seg.image import choose_size, to_pixels
+from describer.seg.image import to_pixels
 from describer.seg.losses import IGNORE, REST, SOME_INSTRUMENT
 from describer.seg.model import SceneModel
 from describer.seg.scoring import SegmentationScore, abs_rel
@@ -228,19 +228,6 @@ def test_abs_rel_is_free_of_scale() -> None:
     assert abs_rel(target * 7, target) == pytest.approx(0)
     assert abs_rel(np.array([[1.0, 2.0], [2.0, 9.0]]), target) == pytest.approx((0 + 0 + 0.5) / 3)
     assert abs_rel(target, np.full((2, 2), np.nan)) is None
-
-
-@pytest.mark.parametrize(
-    "hw, expected", [((256, 320), (224, 280)), ((1024, 1280), (224, 280)), ((720, 1280), (182, 322))]
-)
-def test_choose_size(hw: tuple[int, int], expected: tuple[int, int]) -> None:
-    assert choose_size(hw) == expected
-
-
-@pytest.mark.parametrize("hw", [(1, 1), (1, 9000), (9000, 1), (4, 3)])
-def test_choose_size_of_odd_frames_is_usable(hw: tuple[int, int]) -> None:
-    h, w = choose_size(hw)
-    assert h % 14 == 0 and w % 14 == 0 and min(h, w) >= 28 and h * w <= 1.2 * 224 * 280
 
 
 def test_pixels() -> None:
