@@ -26,13 +26,12 @@ from describer.prompts.grounding import ground
 from describer.prompts.questions import questions
 from describer.prompts.sentences import region_sentence, scene_sentence
 from describer.records import to_line
-from describer.seg.synth import SynthFrame, render
+from describer.seg.synth import SMALLEST_SIDE_PX, SynthFrame, render
 from describer.seg.truth import true_scene
 from describer.taxonomy import load_taxonomy
 from describer.types import Annotation, Appearance, Description, FrameRef, Provenance, Scene
 
 PROCEDURES = ("laparoscopy", "esd", "colonoscopy", "mixed")
-SMALLEST_SIDE_PX = 96  # the renderer draws nothing smaller
 _FOLDERS = ("images", "masks", "instances", "depth")
 # Maps of few values pack best unfiltered, a slope as differences to the left; both several times cheaper than
 # letting the encoder try every filter.

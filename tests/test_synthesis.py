@@ -13,8 +13,8 @@ from describer.errors import InputError, OutputError
 from describer.frames import iter_frames
 from describer.prompts.grounding import contradictions
 from describer.records import read_records
-from describer.seg.synth import render
-from describer.synthesis import SMALLEST_SIDE_PX, parallel, write_dataset
+from describer.seg.synth import SMALLEST_SIDE_PX, render
+from describer.synthesis import parallel, write_dataset
 from describer.taxonomy import load_taxonomy
 from describer.types import Annotation, Frame
 

@@ -14,6 +14,7 @@ from describer.eval.classification import class_scores, confusion
 from describer.eval.coco_map import Detection, DetectionScores, Shape, TrueObject, detection_scores
 from describer.eval.endovis_iou import endovis_scores
 from describer.eval.reports.report import ClassScore, ConfusionTable, Curve, Number
+from describer.eval.segmentation import segmentation_scores
 from describer.evaluate.findings import Findings, known_items, mean_of_items, of_sums, of_whole
 from describer.evaluate.material import Material, ScenePair
 from describer.types import Activity, Region
@@ -25,12 +26,14 @@ _MAP_RULE = (
 )
 
 
-def _iou(matrix: np.ndarray, double: bool = False) -> np.ndarray:
-    """IoU, or Dice, of the labels (without rest), NaN where the truth has none."""
-    hits, true, run = np.diag(matrix)[1:], matrix.sum(axis=1)[1:], matrix.sum(axis=0)[1:]
-    whole = true + run if double else true + run - hits
-    nothing = np.full(len(hits), np.nan)
-    return np.divide((1 + double) * hits, whole, out=nothing, where=true > 0)
+def _iou(matrix: np.ndarray) -> np.ndarray:
+    """IoU of the labels (without rest), NaN where the truth has none."""
+    return np.array(segmentation_scores(matrix).iou[1:])
+
+
+def _dice(matrix: np.ndarray) -> np.ndarray:
+    """Dice of the labels (without rest), NaN where the truth has none."""
+    return np.array(segmentation_scores(matrix).dice[1:])
 
 
 def _mean(values: np.ndarray) -> float:
@@ -45,12 +48,12 @@ def segmentation(material: Material) -> Findings:
     pooled = matrices.sum(axis=0)
     by_frame = {
         "miou": [_mean(_iou(m)) for m in matrices],
-        "dice": [_mean(_iou(m, double=True)) for m in matrices],
+        "dice": [_mean(_dice(m)) for m in matrices],
         "pixel_accuracy": [float(np.trace(m) / m.sum()) if m.sum() else np.nan for m in matrices],
     }
     statistics = {
         "miou": lambda m: _mean(_iou(m)),
-        "dice": lambda m: _mean(_iou(m, double=True)),
+        "dice": lambda m: _mean(_dice(m)),
         "pixel_accuracy": lambda m: float(np.trace(m) / m.sum()) if m.sum() else 0.0,
     }
     items = tuple(known_items("segmentation", key, "pixels", ids, videos, by_frame[key]) for key in by_frame)
@@ -62,7 +65,7 @@ def segmentation(material: Material) -> Findings:
     seen = (matrices.sum(axis=2) > 0).sum(axis=0)[1:]
     classes = tuple(
         ClassScore(name, float(iou), float(dice), int(n))
-        for name, iou, dice, n in zip(names, _iou(pooled), _iou(pooled, double=True), seen)
+        for name, iou, dice, n in zip(names, _iou(pooled), _dice(pooled), seen)
         if n
     )
     return Findings(

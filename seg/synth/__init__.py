@@ -1,13 +1,14 @@
 """Procedural surgical scenes with exact labels: `render(seed, procedure)` gives one frame."""
 
 from describer.seg.synth.colours import COLOUR_WORDS
-from describer.seg.synth.render import render, render_tools
+from describer.seg.synth.render import SMALLEST_SIDE_PX, render, render_tools
 from describer.seg.synth.scene import CORE_NAMES, PROCEDURES, SynthFrame, SynthObject, SynthView
 
 __all__ = [
     "COLOUR_WORDS",
     "CORE_NAMES",
     "PROCEDURES",
+    "SMALLEST_SIDE_PX",
     "SynthFrame",
     "SynthObject",
     "SynthView",

@@ -31,6 +31,7 @@ _ACTIVITIES = {
     "colonoscopy": COLONOSCOPY_ACTIVITIES,
 }
 _BUILDERS = {"laparoscopy": laparoscopy.build, "esd": esd.build, "colonoscopy": colonoscopy.build}
+SMALLEST_SIDE_PX = 96
 # Objects with less of the frame than this are not described, and their pixels are ignored.
 _SMALLEST = 0.0004
 
@@ -44,10 +45,7 @@ def render(seed: int, procedure: str = "mixed", size_wh: tuple[int, int] = (640,
     if procedure not in (*PROCEDURES, "mixed"):
         names = ", ".join((*PROCEDURES, "mixed"))
         raise InputError(f"procedure must be one of {names}, got '{procedure}'.")
-    if min(size_wh) < 96:
-        raise InputError(f"size_wh must be at least (96, 96), got {size_wh}; render larger and reduce.")
-    if seed < 0:
-        raise InputError(f"seed must be 0 or more, got {seed}.")
+    _check(seed, size_wh)
     rng = np.random.default_rng([seed, (*PROCEDURES, "mixed").index(procedure)])
     if procedure == "mixed":
         procedure = str(rng.choice(PROCEDURES, p=_MIX))
@@ -61,9 +59,19 @@ def render_tools(seed: int, size_wh: tuple[int, int] = (640, 512)) -> SynthFrame
     """One frame of one to three laparoscopic instruments of any kinds over any tissue; its activity is unknown ("").
 
     A procedure shows one kind at work and rarely the rest; a model learns kinds several times faster from these.
+    Raises InputError as `render` does.
     """
+    _check(seed, size_wh)
     rng = np.random.default_rng([seed, len(PROCEDURES) + 1])
     return _finish(rng, laparoscopy.build_tools(rng, (size_wh[1], size_wh[0])), "laparoscopy", "")
+
+
+def _check(seed: int, size_wh: tuple[int, int]) -> None:
+    if min(size_wh) < SMALLEST_SIDE_PX:
+        least = (SMALLEST_SIDE_PX, SMALLEST_SIDE_PX)
+        raise InputError(f"size_wh must be at least {least}, got {size_wh}; render larger and reduce.")
+    if seed < 0:
+        raise InputError(f"seed must be 0 or more, got {seed}.")
 
 
 def _finish(rng: Rng, stage: Stage, procedure: str, activity: str) -> SynthFrame:

@@ -146,3 +146,9 @@ def test_colour_words(rgb: tuple[int, int, int], word: str) -> None:
 def test_bad_arguments_are_named(arguments: tuple[int, str, tuple[int, int]], named: str) -> None:
     with pytest.raises(DescriberError, match=named):
         render(*arguments)
+
+
+@pytest.mark.parametrize(("seed", "size_wh", "named"), [(0, (40, 200), "size_wh"), (-1, SIZE, "seed")])
+def test_frames_of_tools_refuse_the_same(seed: int, size_wh: tuple[int, int], named: str) -> None:
+    with pytest.raises(DescriberError, match=named):
+        render_tools(seed, size_wh)
