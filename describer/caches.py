@@ -12,8 +12,9 @@ import numpy as np
 
 from describer.errors import OutputError
 from describer.seg.data import CACHE_HW, write_shard
+from describer.seg.datasets import LabelledFrame
 from describer.seg.image import resize_area
-from describer.seg.indexed import LabelledFrame, read_indexed
+from describer.seg.indexed import read_indexed
 from describer.seg.synth import render, render_tools
 from describer.synthesis import parallel
 

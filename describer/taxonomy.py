@@ -35,11 +35,18 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Taxonomy:
-    """A named label set with its activities and where its codes come from."""
+    """A named label set with its activities, phases, verbs and targets, and where its codes come from.
+
+    ``verbs`` are what an instrument may do (an idle instrument has none); ``targets`` name what it may do it to: labels
+    of this set, or finer words that no mask has.
+    """
 
     name: str
     labels: tuple[Label, ...]
     activities: tuple[str, ...] = ()
+    phases: tuple[str, ...] = ()
+    verbs: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
     background_code: int = 0
     ignore_codes: tuple[int, ...] = ()
     source: str = ""
@@ -102,13 +109,16 @@ def _label(entry: dict[str, Any], name: str) -> Label:
 def parse_taxonomy(data: Any, name: str) -> Taxonomy:
     """Check the mapping of a taxonomy file; TaxonomyError names what is wrong."""
     _check(isinstance(data, dict) and isinstance(data.get("labels"), list), name, "needs a list `labels`")
-    known = {"labels", "activities", "background_code", "ignore_codes", "source", "notes"}
+    known = {"labels", "activities", "phases", "verbs", "targets", "background_code", "ignore_codes", "source", "notes"}
     unknown = sorted(set(data) - known)
     _check(not unknown, name, f"unknown keys {unknown}; known: {sorted(known)}")
     return Taxonomy(
         name=name,
         labels=tuple(_label(entry, name) for entry in data["labels"]),
         activities=tuple(data.get("activities", ())),
+        phases=tuple(data.get("phases", ())),
+        verbs=tuple(data.get("verbs", ())),
+        targets=tuple(data.get("targets", ())),
         background_code=int(data.get("background_code", 0)),
         ignore_codes=tuple(data.get("ignore_codes", ())),
         source=str(data.get("source", "")),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 from describer.errors import InputError
+from describer.seg.datasets.frame import LabelledFrame
 from describer.seg.losses import IGNORE, REST, SOME_INSTRUMENT
 
 _DARK = 22
@@ -37,17 +37,6 @@ _VERB_ACTIVITY = (
     ("grasper,retract", "retraction"),
     ("grasper,grasp", "retraction"),
 )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LabelledFrame:
-    """image (H, W, 3) uint8; labels (H, W) uint8 with the codes of losses.py; the classes they speak of."""
-
-    source: str
-    image: np.ndarray
-    labels: np.ndarray
-    activity: str | None
-    annotated: tuple[str, ...]
 
 
 def read_indexed(index: Path, split: str, class_names: Sequence[str]) -> Iterator[LabelledFrame]:

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from describer.errors import InputError
-from describer.seg.indexed import LabelledFrame, read_indexed
+from describer.seg.datasets import LabelledFrame
+from describer.seg.indexed import read_indexed
 from describer.seg.losses import IGNORE, REST, SOME_INSTRUMENT
 from describer.seg.synth import CORE_NAMES
 
