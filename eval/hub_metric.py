@@ -23,6 +23,8 @@ FEATURES: dict[str, tuple[Any, ...]] = {
     "box": (Sequence(Value("float64")),),
     "detections": ([{"label": Value("string"), "box": Sequence(Value("float64")), "score": Value("float64")}],),
     "objects": ([{"label": Value("string"), "box": Sequence(Value("float64"))}],),
+    "scored_triplets": ([{"triplet": Sequence(Value("string")), "score": Value("float64")}],),
+    "triplets": (Sequence(Sequence(Value("string"))),),
 }
 
 

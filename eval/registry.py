@@ -28,6 +28,7 @@ METRICS: tuple[str, ...] = (
     "coco_map",
     "depth",
     "classification",
+    "triplet_ap",
     "vqa",
     "yes_no",
     "counts",

@@ -14,6 +14,8 @@ EMPTY = [[255, 255, 255]] * 2
 FOUND = [{"label": "a", "box": [0.0, 0.0, 9.0, 9.0], "score": 0.9}]
 TRUE = [{"label": "a", "box": [0.0, 0.0, 9.0, 10.0]}, {"label": "b", "box": [5.0, 5.0, 9.0, 9.0]}]
 
+SCORED = [{"triplet": ["hook", "cut", "fat"], "score": 0.4}, {"triplet": ["hook", "cut", "liver"], "score": 0.9}]
+
 # name, predictions, references, options, some of what is expected
 CASES = [
     ("segmentation", [MAP, MAP], [TRUE_MAP, EMPTY], {"videos": ["a", "b"]}, {"miou": (2 / 3 + 1 + 1 / 2) / 3}),
@@ -24,6 +26,7 @@ CASES = [
     ("coco_map", [FOUND, []], [TRUE, []], {}, {"ap50": 0.5, "ar_100": 0.45}),
     ("depth", [[[11.0, 5.0]], [[1.0, 1.0]]], [[[10.0, 5.0]], [[0.0, 0.0]]], {"median_scaling": False}, {"mae": 0.5}),
     ("classification", ["cut", "clip"], ["cut", "cut"], {}, {"accuracy": 0.5, "balanced_accuracy": 0.5}),
+    ("triplet_ap", [SCORED, []], [[["hook", "cut", "fat"]], []], {"videos": ["a", "a"]}, {"ap_ivt": 1.0, "ap_i": 1.0}),
     ("vqa", ["Yes, it is.", "fat"], ["No", "Fat."], {"types": ["a", "b"]}, {"exact": 0, "normalised": 0.5}),
     ("yes_no", ["Yes, forceps are being used", "yes", "fat"], ["No", "Yes", "Fat."], {}, {"accuracy": 0.5}),
     ("counts", ["Two.", "4"], ["2", "Two."], {}, {"exact": 0.5, "within_1": 0.5, "mae": 1.0}),
