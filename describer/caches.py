@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from describer.errors import OutputError
+from describer.geometry import tip_box
+from describer.seg.config import INSTRUMENT_CLASSES
 from describer.seg.data import CACHE_HW, write_shard
-from describer.seg.datasets import LabelledFrame
+from describer.seg.datasets import LabelledFrame, ToolLabel
 from describer.seg.image import resize_area
 from describer.seg.indexed import read_indexed
 from describer.seg.synth import render, render_tools
+from describer.seg.vocabulary import Vocabulary, frame_arrays
 from describer.synthesis import parallel
 
 SHARD = 250
 # What `rendered_cache` calls frames of `render_tools`, beside the procedures.
 TOOLS = "tools"
+_VISIBLE_PX = 60  # of an instrument at the cache's size: less is a sliver that nobody could name
 # Seeds from here on are never trained on: every number on held-out synthetic scenes is taken there.
 HELD_OUT_SEED = 900_000_000
 
@@ -29,8 +34,7 @@ def rendered_cache(
     folder: Path,
     first_seed: int,
     n: int,
-    class_names: Sequence[str],
-    activity_names: Sequence[str],
+    words: Vocabulary,
     procedure: str = "mixed",
     progress: Callable[[int], object] | None = None,
     workers: int | None = None,
@@ -41,15 +45,7 @@ def rendered_cache(
     """
     _check_origin(folder, {"first_seed": first_seed, "procedure": procedure})
     jobs = [
-        (
-            folder,
-            index,
-            first_seed + index * SHARD,
-            min(SHARD, n - index * SHARD),
-            tuple(activity_names),
-            len(class_names),
-            procedure,
-        )
+        (folder, index, first_seed + index * SHARD, min(SHARD, n - index * SHARD), words, procedure)
         for index in range((n + SHARD - 1) // SHARD)
         if not (folder / f"shard-{index:05d}").exists()
     ]
@@ -68,57 +64,68 @@ def _check_origin(folder: Path, origin: dict[str, int | str]) -> None:
         raise OutputError(f"{folder} holds rendered scenes of other seeds; delete it or choose another folder.")
 
 
-def _render_shard(job: tuple[Path, int, int, int, tuple[str, ...], int, str]) -> int:
-    folder, index, first_seed, n, activities, classes, procedure = job
-    size_wh = (CACHE_HW[1], CACHE_HW[0])
-    seeds = range(first_seed, first_seed + n)
-    frames = [render_tools(seed, size_wh) if procedure == TOOLS else render(seed, procedure, size_wh) for seed in seeds]
-    write_shard(
-        folder,
-        index,
-        images=np.stack([frame.image for frame in frames]),
-        labels=np.stack([frame.labels for frame in frames]),
-        activity=np.array([activities.index(frame.activity) if frame.activity else -1 for frame in frames]),
-        annotated=np.ones((n, classes), bool),
-        depth=np.stack([frame.depth for frame in frames]),
-    )
+def _render_shard(job: tuple[Path, int, int, int, Vocabulary, str]) -> int:
+    folder, index, first_seed, n, words, procedure = job
+    frames = [_labelled(seed, procedure, words) for seed in range(first_seed, first_seed + n)]
+    write_shard(folder, index, **frame_arrays(frames, words))
     return n
 
 
-def real_caches(
-    folder: Path, index: Path, split: str, class_names: Sequence[str], activity_names: Sequence[str]
-) -> dict[str, Path]:
+def _labelled(seed: int, procedure: str, words: Vocabulary) -> LabelledFrame:
+    """A rendered frame with all that is known of it, instruments' tips included."""
+    size_wh = (CACHE_HW[1], CACHE_HW[0])
+    frame = render_tools(seed, size_wh) if procedure == TOOLS else render(seed, procedure, size_wh)
+    labels = {thing.instance_id: thing.label for thing in frame.objects}
+    tools = []
+    for thing in frame.objects:
+        mask = frame.instances == thing.instance_id
+        if words.classes.index(thing.label) in INSTRUMENT_CLASSES and np.count_nonzero(mask) >= _VISIBLE_PX:
+            verb, target = (thing.action, labels.get(thing.acts_on or -1)) if thing.action else ("", None)
+            # Frames of nothing but tools say nothing of what a tool does.
+            acts = (None, None) if procedure == TOOLS else (verb, target)
+            tools.append(ToolLabel(thing.label, tip_box(mask, thing.tip_xy_px), *acts))
+    return LabelledFrame(
+        source="rendered",
+        image=frame.image,
+        labels=frame.labels,
+        activity=frame.activity or None,
+        annotated=words.classes,
+        depth=frame.depth,
+        tools=tuple(tools),
+    )
+
+
+def real_caches(folder: Path, index: Path, split: str, words: Vocabulary) -> dict[str, Path]:
     """One cache a source of the index's split; what the same index and split gave before is reused."""
     done = folder / "sources.json"
-    made_of = {"index": str(Path(index).resolve()), "split": split, "classes": list(class_names)}
+    made_of = {"index": str(Path(index).resolve()), "split": split, "words": json.loads(json.dumps(asdict(words)))}
     if done.is_file():
         known = json.loads(done.read_text())
         if {key: known.get(key) for key in made_of} == made_of:
             return {name: folder / name for name in known["sources"]}
     groups: dict[str, list[LabelledFrame]] = {}
-    for frame in read_indexed(index, split, class_names):
+    for frame in read_indexed(index, split, words.classes):
         groups.setdefault(frame.source, []).append(_shrunk(frame))
     for name, frames in groups.items():
-        _write_real(folder / name, frames, class_names, activity_names)
+        write_shard(folder / name, 0, **frame_arrays(frames, words))
     folder.mkdir(parents=True, exist_ok=True)
     done.write_text(json.dumps(made_of | {"sources": {name: len(frames) for name, frames in groups.items()}}))
     return {name: folder / name for name in groups}
 
 
 def _shrunk(frame: LabelledFrame) -> LabelledFrame:
-    labels = cv2.resize(frame.labels, (CACHE_HW[1], CACHE_HW[0]), interpolation=cv2.INTER_NEAREST)
-    return LabelledFrame(frame.source, resize_area(frame.image, CACHE_HW), labels, frame.activity, frame.annotated)
-
-
-def _write_real(
-    folder: Path, frames: Iterable[LabelledFrame], class_names: Sequence[str], activity_names: Sequence[str]
-) -> None:
-    frames = list(frames)
-    write_shard(
-        folder,
-        0,
-        images=np.stack([frame.image for frame in frames]),
-        labels=np.stack([frame.labels for frame in frames]),
-        activity=np.array([activity_names.index(f.activity) if f.activity else -1 for f in frames]),
-        annotated=np.array([[name in frame.annotated for name in class_names] for frame in frames]),
+    """The frame at the cache's size, its boxes and masks with it."""
+    h, w = frame.labels.shape
+    size_wh = (CACHE_HW[1], CACHE_HW[0])
+    sx, sy = size_wh[0] / w, size_wh[1] / h
+    tools = frame.tools and tuple(
+        replace(tool, box_xyxy=(box[0] * sx, box[1] * sy, box[2] * sx, box[3] * sy)) if (box := tool.box_xyxy) else tool
+        for tool in frame.tools
+    )
+    return replace(
+        frame,
+        image=resize_area(frame.image, CACHE_HW),
+        labels=cv2.resize(frame.labels, size_wh, interpolation=cv2.INTER_NEAREST),
+        depth=None if frame.depth is None else cv2.resize(frame.depth, size_wh, interpolation=cv2.INTER_NEAREST),
+        tools=tools,
     )

@@ -13,6 +13,7 @@ from describer.types import PLACES, Kind, Mask, Region, Relation
 # Contact is judged on a small raster (the longer side at most this many px): pixel-exact borders of a
 # predicted mask mean nothing, and the cost must not grow with the camera's resolution.
 _RASTER_PX = 256
+_TIP_REACH = 0.17
 _GAP_PX = 2
 _MIN_CONTACT_PX = 4
 
@@ -99,6 +100,22 @@ def tip_of(mask: np.ndarray) -> tuple[float, float]:
     low, high = np.quantile(along, [0.02, 0.98])
     _, x, y = max(end(along <= low), end(along >= high))
     return x, y
+
+
+def tip_box(mask: np.ndarray, tip_xy: tuple[float, float] | None = None) -> tuple[float, float, float, float]:
+    """Box (xyxy, pixels of the mask) around an instrument's working end: its mask near ``tip_xy`` or `tip_of`.
+
+    Near is within `_TIP_REACH` of the frame's mean side, about what CholecT50's tip boxes hold.
+    """
+    height, width = mask.shape
+    x, y = tip_of(mask) if tip_xy is None else tip_xy
+    reach = _TIP_REACH * (height + width) / 2
+    ys, xs = np.nonzero(mask)
+    near = (xs + 0.5 - x) ** 2 + (ys + 0.5 - y) ** 2 <= reach**2
+    if not near.any():
+        return max(0.0, x - reach), max(0.0, y - reach), min(float(width), x + reach), min(float(height), y + reach)
+    xs, ys = xs[near], ys[near]
+    return float(xs.min()), float(ys.min()), float(xs.max() + 1), float(ys.max() + 1)
 
 
 def touching(regions: list[Region], masks: list[np.ndarray]) -> list[Relation]:

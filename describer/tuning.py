@@ -105,6 +105,9 @@ def embedded_scene_config() -> SceneConfig:
     return SceneConfig(
         class_names=["background", *core.names],
         activity_names=list(core.activities),
+        phase_names=list(core.phases),
+        verb_names=list(core.verbs),
+        target_names=list(core.targets),
         taxonomy="core",
         sma_width=8,
         decoder_width=128,
@@ -163,15 +166,15 @@ def train_scene_preset(
 def _scene_sources(
     config: SceneConfig, work: Path, frames: int, real: str | Path | None, say: Progress
 ) -> list[Source]:
-    names, activities = config.class_names, config.activity_names
+    words = config.vocabulary
     say(f"rendering {frames} training scenes (kept in {work})")
     rendered = []
     for procedure, share in _RENDERED_SHARES.items():
-        folder = rendered_cache(work / f"rendered-{procedure}", 0, int(share * frames), names, activities, procedure)
+        folder = rendered_cache(work / f"rendered-{procedure}", 0, int(share * frames), words, procedure)
         rendered.append((CachedDataset(folder), share))
     if real is None:
         return [Source(dataset, share) for dataset, share in rendered]
-    caches = real_caches(work / "real-train", Path(real), "train", names, activities)
+    caches = real_caches(work / "real-train", Path(real), "train", words)
     shares = {name: _REAL_SHARES[name] for name in caches}
     mixed = [Source(CachedDataset(path), shares[name]) for name, path in caches.items()]
     left = 1.0 - sum(shares.values())
@@ -202,11 +205,11 @@ def finish_scene(model: SceneModel, folder: Path, work: Path, real: str | Path |
 
 def scene_scores(model: SceneModel, work: Path, real: str | Path | None) -> dict[str, Any]:
     """Held-out scores of a scene model: rendered scenes, and every real source with a held-out split."""
-    names, activities = model.config.class_names, model.config.activity_names
-    rendered_cache(work / "held-out", HELD_OUT_SEED, HELD_OUT_FRAMES, names, activities)
+    words = model.config.vocabulary
+    rendered_cache(work / "held-out", HELD_OUT_SEED, HELD_OUT_FRAMES, words)
     scores = {"rendered, held out": evaluate_scene(model, CachedDataset(work / "held-out"))}
     for split in ("held out", "evaluation only") if real is not None else ():
-        caches = real_caches(work / f"real-{split.replace(' ', '-')}", Path(real or ""), split, names, activities)
+        caches = real_caches(work / f"real-{split.replace(' ', '-')}", Path(real or ""), split, words)
         for name, path in caches.items():
             scores[f"{name}, {split}"] = evaluate_scene(model, CachedDataset(path))
     return scores

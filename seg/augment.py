@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+LEAST_SEEN = 0.4
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
@@ -53,6 +54,23 @@ def warp(array: np.ndarray, matrix: np.ndarray, to_hw: tuple[int, int], smooth: 
     return cv2.warpAffine(array, matrix, (to_hw[1], to_hw[0]), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
 
 
+def warp_boxes(boxes_xyxy: np.ndarray, matrix: np.ndarray, to_hw: tuple[int, int]) -> np.ndarray:
+    """Boxes (N, 4) of the frame where `warp` puts them: the hull of the moved corners, cut at the view's edges.
+
+    NaN where there was no box, or where less than `LEAST_SEEN` of it is left in the view.
+    """
+    inverse = np.linalg.inv(np.vstack([matrix, (0, 0, 1)]))[:2]
+    x = boxes_xyxy[:, [0, 2, 0, 2]] - 0.5  # edges to the coordinates of pixel centres
+    y = boxes_xyxy[:, [1, 1, 3, 3]] - 0.5
+    u, v = (inverse[k, 0] * x + inverse[k, 1] * y + inverse[k, 2] + 0.5 for k in (0, 1))
+    hull = np.stack([u.min(1), v.min(1), u.max(1), v.max(1)], axis=1)
+    cut = hull.clip(0, np.array([to_hw[1], to_hw[0], to_hw[1], to_hw[0]]))
+    seen = (cut[:, 2] - cut[:, 0]) * (cut[:, 3] - cut[:, 1])
+    whole = (hull[:, 2] - hull[:, 0]) * (hull[:, 3] - hull[:, 1])
+    cut[~(seen >= LEAST_SEEN * whole)] = np.nan
+    return cut.astype(np.float32)
+
+
 def jitter_colour(image: np.ndarray, rng: np.random.Generator, how: Augmentation) -> np.ndarray:
     """Brightness, contrast and gamma by one table; saturation, hue and grey by one colour matrix."""
     level = np.linspace(0, 1, 256) ** np.exp(rng.uniform(-how.gamma, how.gamma))
@@ -92,9 +110,12 @@ def augment(
     *,
     how: Augmentation,
     to_hw: tuple[int, int],
+    matrix: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """One random view of a frame: (H, W, 3) uint8, (H, W) uint8 codes, (H, W) float32 -> the same at `to_hw`."""
-    matrix = random_affine(rng, how, image.shape[:2], to_hw)
+    """A frame seen through `matrix` (`random_affine`), colours varied at random.
+
+    Shape: (H, W, 3) uint8, (H, W) uint8 codes, (H, W) float32 -> the same at `to_hw`.
+    """
     view = degrade(jitter_colour(warp(image, matrix, to_hw, smooth=True), rng, how), rng, how)
     far = None if depth is None else warp(depth, matrix, to_hw, smooth=False)
     return view, warp(labels, matrix, to_hw, smooth=False), far

@@ -8,6 +8,7 @@ from huggingface_hub.dataclasses import strict
 from transformers import Dinov2Config, PreTrainedConfig
 
 from describer.errors import DescriberError
+from describer.seg.vocabulary import Vocabulary
 
 ADAPTERS = ("none", "tesla")
 PATCH = 14
@@ -43,8 +44,10 @@ class SceneConfig(PreTrainedConfig):
         Width of the multi-scale attention stem, 0 to leave it out.
     decoder_width (`int`):
         Channels of the fused token grid; the stride-4 path has half of them.
-    class_names (`list[str]`), activity_names (`list[str]`):
-        What the channels of the logits stand for; no activities means no activity head.
+    class_names (`list[str]`), activity_names (`list[str]`), phase_names (`list[str]`):
+        What the channels of the logits stand for; no activities or phases means no such head.
+    verb_names (`list[str]`), target_names (`list[str]`):
+        What an instrument may do and to what, ids from 1 on; no verbs means no interaction head.
     instrument_classes (`list[int]`):
         Class ids that are instruments.
     taxonomy (`str`):
@@ -66,6 +69,9 @@ class SceneConfig(PreTrainedConfig):
     decoder_width: int = 64
     class_names: list[str] | tuple[str, ...] = ()
     activity_names: list[str] | tuple[str, ...] = ()
+    phase_names: list[str] | tuple[str, ...] = ()
+    verb_names: list[str] | tuple[str, ...] = ()
+    target_names: list[str] | tuple[str, ...] = ()
     instrument_classes: list[int] | tuple[int, ...] = INSTRUMENT_CLASSES
     taxonomy: str = "core"
     depth: bool = True
@@ -73,8 +79,8 @@ class SceneConfig(PreTrainedConfig):
     def __post_init__(self, **kwargs: Any) -> None:
         self.backbone = dict(self.backbone) if self.backbone else embedded_backbone()
         self.feature_layers = [int(layer) for layer in self.feature_layers]
-        self.class_names = list(self.class_names)
-        self.activity_names = list(self.activity_names)
+        for field in ("class_names", "activity_names", "phase_names", "verb_names", "target_names"):
+            setattr(self, field, list(getattr(self, field)))
         # Ids beyond the label list would index past the logits: a shorter taxonomy simply has fewer.
         self.instrument_classes = [c for c in self.instrument_classes if c < len(self.class_names)]
         self._check()
@@ -97,6 +103,17 @@ class SceneConfig(PreTrainedConfig):
             raise DescriberError(f"decoder_width must be a multiple of 16, got {self.decoder_width}.")
         if self.sma_width < 0 or self.sma_width % 4:
             raise DescriberError(f"sma_width must be 0 or a multiple of 4, got {self.sma_width}.")
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The words of every head."""
+        return Vocabulary(
+            tuple(self.class_names),
+            tuple(self.activity_names),
+            tuple(self.phase_names),
+            tuple(self.verb_names),
+            tuple(self.target_names),
+        )
 
     def backbone_config(self) -> Dinov2Config:
         """The backbone's own configuration object."""

@@ -6,7 +6,14 @@ A source is a folder of shard folders, each with .npy files of N frames:
     shard-00000/labels.npy      uint8   (N, H, W)     class ids and the codes of losses.py
     shard-00000/activity.npy    int8    (N,)          activity id, -1 unknown
     shard-00000/annotated.npy   bool    (N, C)        the classes that the frame's labels speak of
-    shard-00000/depth.npy       float16 (N, H, W)     any unit, NaN unknown; optional
+
+and, where the source has them,
+
+    shard-00000/depth.npy       float16 (N, H, W)     any unit, NaN unknown
+    shard-00000/phase.npy       int8    (N,)          phase id, -1 unknown
+    shard-00000/tool_boxes_xyxy.npy float32 (N, T, 4) boxes of the instruments' tips in pixels, NaN where none
+    shard-00000/tool_labels.npy int16   (N, T, 3)     their class, verb and target ids (vocabulary.py), -1 unknown
+    shard-00000/tools_known.npy bool    (N,)          whether these are all instruments of the frame
 """
 
 from __future__ import annotations
@@ -16,8 +23,9 @@ import shutil
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,44 +33,48 @@ import torch
 from torch import Tensor
 
 from describer.errors import InputError
-from describer.seg.augment import Augmentation, augment
+from describer.seg.augment import Augmentation, augment, random_affine, warp_boxes
 from describer.seg.image import TRAIN_HW
+from describer.seg.vocabulary import MAX_TOOLS
 
 CACHE_HW = (256, 320)
+_DTYPES: dict[str, type] = {
+    "images": np.uint8,
+    "labels": np.uint8,
+    "activity": np.int8,
+    "annotated": bool,
+    "depth": np.float16,
+    "phase": np.int8,
+    "tool_boxes_xyxy": np.float32,
+    "tool_labels": np.int16,
+    "tools_known": bool,
+}
 REQUIRED = ("images", "labels", "activity", "annotated")
 GOLDEN = 0.6180339887498949
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One cached frame: image (H, W, 3) uint8, labels (H, W) uint8, activity, annotated (C,), depth or None."""
+    """One cached frame, as a row of the module's table; tools are NaN boxes and -1 where the source has none."""
 
     image: np.ndarray
     labels: np.ndarray
     activity: int
     annotated: np.ndarray
     depth: np.ndarray | None
+    phase: int = -1
+    tool_boxes_xyxy: np.ndarray = field(default_factory=lambda: np.full((MAX_TOOLS, 4), np.nan, np.float32))
+    tool_labels: np.ndarray = field(default_factory=lambda: np.full((MAX_TOOLS, 3), -1, np.int16))
+    tools_known: bool = False
 
 
-def write_shard(
-    folder: Path,
-    index: int,
-    images: np.ndarray,
-    labels: np.ndarray,
-    *,
-    activity: np.ndarray,
-    annotated: np.ndarray,
-    depth: np.ndarray | None = None,
-) -> Path:
+def write_shard(folder: Path, index: int, images: np.ndarray, labels: np.ndarray, **others: np.ndarray | None) -> Path:
     """Write shard `index` of a source (arrays as in the module's table); it appears whole or not at all."""
-    arrays = {
-        "images": np.asarray(images, np.uint8),
-        "labels": np.asarray(labels, np.uint8),
-        "activity": np.asarray(activity, np.int8),
-        "annotated": np.asarray(annotated, bool),
-    }
-    if depth is not None:
-        arrays["depth"] = np.asarray(depth, np.float16)
+    given = {"images": images, "labels": labels} | {k: v for k, v in others.items() if v is not None}
+    unknown = sorted(set(given) - set(_DTYPES))
+    if unknown:
+        raise InputError(f"{folder}: a shard has no {', '.join(unknown)}; write {', '.join(_DTYPES)}.")
+    arrays: dict[str, np.ndarray] = {name: np.asarray(array, _DTYPES[name]) for name, array in given.items()}
     final = Path(folder) / f"shard-{index:05d}"
     _check_shapes(final, arrays)
     partial = final.with_name(f".{final.name}.{os.getpid()}")
@@ -77,8 +89,10 @@ def write_shard(
 
 def _check_shapes(shard: Path, arrays: dict[str, np.ndarray]) -> None:
     n, h, w = arrays["images"].shape[:3]
-    wanted = {"images": (n, h, w, 3), "labels": (n, h, w), "activity": (n,), "depth": (n, h, w)}
+    wanted = {"images": (n, h, w, 3), "labels": (n, h, w), "depth": (n, h, w)}
+    wanted |= dict.fromkeys(("activity", "phase", "tools_known"), (n,))
     wanted["annotated"] = (n, arrays["annotated"].shape[-1])
+    wanted |= {"tool_boxes_xyxy": (n, MAX_TOOLS, 4), "tool_labels": (n, MAX_TOOLS, 3)}
     for name, array in arrays.items():
         if array.shape != wanted[name]:
             raise InputError(f"{shard}: {name} has shape {array.shape}, expected {wanted[name]}; write it again.")
@@ -103,7 +117,7 @@ class CachedDataset:
         missing = [name for name in REQUIRED if not (path / f"{name}.npy").is_file()]
         if missing:
             raise InputError(f"{path}: {', '.join(missing)}.npy missing; write the shard again.")
-        names = [*REQUIRED, *(["depth"] if (path / "depth.npy").is_file() else [])]
+        names = [name for name in _DTYPES if name in REQUIRED or (path / f"{name}.npy").is_file()]
         arrays = {name: np.load(path / f"{name}.npy", mmap_mode="r") for name in names}
         _check_shapes(path, arrays)
         return arrays
@@ -117,12 +131,20 @@ class CachedDataset:
         k = int(np.searchsorted(self._ends, index, side="right"))
         shard, row = self._shards[k], index - (int(self._ends[k - 1]) if k else 0)
         depth = shard.get("depth")
+        extra: dict[str, Any] = {}
+        if "phase" in shard:
+            extra["phase"] = int(shard["phase"][row])
+        if "tool_labels" in shard:
+            extra["tool_boxes_xyxy"] = np.asarray(shard["tool_boxes_xyxy"][row])
+            extra["tool_labels"] = np.asarray(shard["tool_labels"][row])
+            extra["tools_known"] = bool(shard["tools_known"][row])
         return Sample(
             image=np.asarray(shard["images"][row]),
             labels=np.asarray(shard["labels"][row]),
             activity=int(shard["activity"][row]),
             annotated=np.asarray(shard["annotated"][row]),
             depth=None if depth is None else np.asarray(depth[row], np.float32),
+            **extra,
         )
 
 
@@ -181,8 +203,8 @@ class Mixture:
 class BatchLoader:
     """Augmented batches in order, made ahead by background threads (OpenCV releases the interpreter lock).
 
-    Yields dicts: images (B, H, W, 3) uint8, labels (B, H, W) uint8, depth (B, H, W) float32 with NaN where
-    unknown, activity (B,) int64, annotated (B, C) bool. The randomness of batch k depends on seed and k only.
+    Yields what `collate` describes. The randomness of a frame depends on the seed, its batch and its place there
+    only: `part` (rank, world) takes every world-th frame of each batch, and all ranks together see the same batch.
     """
 
     def __init__(
@@ -196,10 +218,12 @@ class BatchLoader:
         how: Augmentation | None = None,
         threads: int = 1,
         ahead: int = 4,
+        part: tuple[int, int] = (0, 1),
     ) -> None:
         self._sources = list(sources)
         self._plan = Mixture(self._sources, batch_size, seed).batches(first_step)
         self._seed, self._step, self._hw = seed, first_step, hw
+        self._part = part
         self._how = how or Augmentation()
         cv2.setNumThreads(1)  # frames are small: OpenCV's own threads would only take cores from the model
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="frames")
@@ -220,23 +244,40 @@ class BatchLoader:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _make(self, step: int, picks: list[tuple[int, int]]) -> dict[str, Tensor]:
-        rng = np.random.default_rng([self._seed, step, 1])
-        samples = [self._sources[source].dataset[frame] for source, frame in picks]
-        return collate([self._augmented(sample, rng) for sample in samples])
+        rank, world = self._part
+        places = range(rank, len(picks), world)
+        return collate([self._augmented(picks[k], np.random.default_rng([self._seed, step, 1 + k])) for k in places])
 
-    def _augmented(self, sample: Sample, rng: np.random.Generator) -> Sample:
-        image, labels, depth = augment(sample.image, sample.labels, sample.depth, rng, how=self._how, to_hw=self._hw)
-        return Sample(image, labels, sample.activity, sample.annotated, depth)
+    def _augmented(self, pick: tuple[int, int], rng: np.random.Generator) -> Sample:
+        source, frame = pick
+        sample = self._sources[source].dataset[frame]
+        matrix = random_affine(rng, self._how, sample.image.shape[:2], self._hw)
+        image, labels, depth = augment(
+            sample.image, sample.labels, sample.depth, rng, how=self._how, to_hw=self._hw, matrix=matrix
+        )
+        boxes = warp_boxes(sample.tool_boxes_xyxy, matrix, self._hw)
+        return replace(sample, image=image, labels=labels, depth=depth, tool_boxes_xyxy=boxes)
 
 
 def collate(samples: Sequence[Sample]) -> dict[str, Tensor]:
-    """Stack frames of one size into the batch that `BatchLoader` describes."""
-    unknown = np.full(samples[0].labels.shape, np.nan, np.float32)
+    """Stack frames of one size into a batch.
+
+    images (B, H, W, 3) uint8, labels (B, H, W) uint8, depth (B, H, W) float32 with NaN where unknown, activity and
+    phase (B,) int64, annotated (B, C) bool, tool_boxes_xyxy (B, T, 4) float32 as shares of width and height,
+    tool_labels (B, T, 3) int64, tools_known (B,) bool.
+    """
+    h, w = samples[0].labels.shape
+    unknown = np.full((h, w), np.nan, np.float32)
     depth = [unknown if sample.depth is None else sample.depth for sample in samples]
+    boxes = np.stack([sample.tool_boxes_xyxy for sample in samples]) / np.array([w, h, w, h], np.float32)
     return {
         "images": torch.from_numpy(np.stack([sample.image for sample in samples])),
         "labels": torch.from_numpy(np.stack([sample.labels for sample in samples])),
         "depth": torch.from_numpy(np.stack(depth)),
         "activity": torch.tensor([sample.activity for sample in samples]),
+        "phase": torch.tensor([sample.phase for sample in samples]),
         "annotated": torch.from_numpy(np.stack([sample.annotated for sample in samples])),
+        "tool_boxes_xyxy": torch.from_numpy(boxes),
+        "tool_labels": torch.from_numpy(np.stack([sample.tool_labels for sample in samples]).astype(np.int64)),
+        "tools_known": torch.tensor([sample.tools_known for sample in samples]),
     }

@@ -10,6 +10,7 @@ stands for a set of classes and its loss is the negative log of the set's summed
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
@@ -18,10 +19,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from describer.errors import DescriberError
+from describer.seg.interaction import ToolLogits
 from describer.seg.model import SceneOutput, disparity_to_depth
 
 IGNORE, REST, SOME_INSTRUMENT = 255, 254, 253
-TASKS = ("segmentation", "activity", "depth")
+TASKS = ("segmentation", "activity", "phase", "depth", "interaction", "boxes")
 DICE_SMOOTH = 1.0
 
 
@@ -118,15 +120,52 @@ def activity_loss(logits: Tensor, target: Tensor) -> Tensor:
     return F.cross_entropy(logits[known].float(), target[known].long()) if known.any() else logits.float().sum() * 0
 
 
+def interaction_loss(tools: ToolLogits, labels: Tensor, boxes: Tensor, instruments: Sequence[int]) -> Tensor:
+    """Cross-entropies of instrument, verb and target over the boxes whose label is known.
+
+    Shape: tools of (B, T, ...); labels (B, T, 3) of class, verb and target ids, -1 unknown; boxes (B, T, 4).
+    """
+    seen = boxes.isfinite().all(-1)
+    among = torch.full((256,), -1, dtype=torch.long, device=labels.device)
+    among[list(instruments)] = torch.arange(len(instruments), device=labels.device)
+    kinds = torch.where(labels[..., 0] >= 0, among[labels[..., 0]], labels[..., 0])
+    losses = []
+    for logits, target in zip((tools.instrument, tools.verb, tools.target), (kinds, labels[..., 1], labels[..., 2])):
+        losses.append(activity_loss(logits.flatten(0, 1), target.where(seen, torch.full_like(target, -1)).flatten()))
+    return torch.stack(losses).sum()
+
+
+def box_evidence(logits: Tensor, boxes: Tensor, classes: Tensor) -> Tensor:
+    """Weak supervision by tip boxes: somewhere in its box an instrument must be seen, as its class.
+
+    Mean of -log of the mean probability over the likeliest third of each box's cells (multiple-instance learning).
+    Shape: logits (B, C, h, w); boxes (B, T, 4) as shares of width and height, NaN none; classes (B, T), -1 unknown.
+    """
+    known = boxes.isfinite().all(-1) & (classes >= 0)
+    if not known.any():
+        return logits.sum() * 0
+    frame, place = known.nonzero(as_tuple=True)
+    box = boxes[frame, place]
+    steps = (torch.arange(8, device=box.device, dtype=box.dtype) + 0.5) / 8
+    x = box[:, 0, None] + (box[:, 2] - box[:, 0])[:, None] * steps
+    y = box[:, 1, None] + (box[:, 3] - box[:, 1])[:, None] * steps
+    grid = torch.stack((x[:, None, :].expand(-1, 8, -1), y[:, :, None].expand(-1, -1, 8)), dim=-1) * 2 - 1
+    log_p = logits.log_softmax(1)[frame, classes[frame, place]][:, None]
+    inside = F.grid_sample(log_p, grid, align_corners=False).flatten(1)
+    best = inside.topk(inside.shape[1] // 3, dim=1).values
+    return -(best.logsumexp(1) - math.log(best.shape[1])).mean()
+
+
 def scene_losses(
     output: SceneOutput,
     batch: dict[str, Tensor],
     instruments: Sequence[int],
     class_weights: Tensor | None = None,
 ) -> dict[str, Tensor]:
-    """The loss of every task that the model has a head and the batch a label for.
+    """The loss of every task that the model has a head for; 0 where the batch has no label of it.
 
-    `batch` is what `data.BatchLoader` yields. Classes are compared on the logits' own grid.
+    `batch` is what `data.collate` gives. Classes are compared on the logits' own grid. Boxes supervise the classes
+    of frames whose masks say nothing of instruments.
     """
     if output.logits is None:
         raise DescriberError("The output has no logits to compare; give what SceneModel returned.")
@@ -138,8 +177,15 @@ def scene_losses(
     }
     if output.activity_logits is not None:
         losses["activity"] = activity_loss(output.activity_logits, batch["activity"])
+    if output.phase_logits is not None:
+        losses["phase"] = activity_loss(output.phase_logits, batch["phase"])
     if output.disparity is not None:
         losses["depth"] = depth_loss(output.disparity, batch["depth"])
+    if output.tools is not None:
+        boxes, kinds = batch["tool_boxes_xyxy"], batch["tool_labels"]
+        losses["interaction"] = interaction_loss(output.tools, kinds, boxes, instruments)
+        masked = batch["annotated"][:, list(instruments)].all(1)
+        losses["boxes"] = box_evidence(logits, boxes, kinds[..., 0].masked_fill(masked[:, None], -1))
     return losses
 
 

@@ -15,6 +15,7 @@ from transformers.utils import ModelOutput
 from describer.errors import DescriberError
 from describer.seg.config import PATCH, SceneConfig
 from describer.seg.heads import ActivityHead, DenseDecoder, DepthHead
+from describer.seg.interaction import InteractionHead, ToolLogits
 from describer.seg.sma import SmaStem, ZeroConv2d
 from describer.seg.tesla import add_tesla, merge_tesla
 
@@ -26,13 +27,17 @@ NEAR, FAR = 1.0, 100.0
 class SceneOutput(ModelOutput):
     """What one forward gives.
 
-    logits: (B, C, ceil(H/4), ceil(W/4)); activity_logits: (B, K); disparity: (B, 1, h, w) in (0, 1) each, finest
-    first, four scales in training and one otherwise. What the model has no head for is None.
+    logits: (B, C, ceil(H/4), ceil(W/4)); activity_logits: (B, K); phase_logits: (B, P); disparity: (B, 1, h, w) in
+    (0, 1) each, finest first, four scales in training and one otherwise; tool_maps: what `SceneModel.tools` reads at
+    the boxes; tools: its answer for the boxes that were given. What the model has no head for is None.
     """
 
     logits: Tensor | None = None
     activity_logits: Tensor | None = None
+    phase_logits: Tensor | None = None
     disparity: tuple[Tensor, ...] | None = None
+    tool_maps: Tensor | None = None
+    tools: ToolLogits | None = None
 
 
 class SceneModel(PreTrainedModel):
@@ -56,10 +61,14 @@ class SceneModel(PreTrainedModel):
         self.sma = SmaStem(config.sma_width) if config.sma_width else None
         self.decoder = DenseDecoder(backbone.hidden_size, config.decoder_width)
         self.classify = nn.Conv2d(config.decoder_width // 2, len(config.class_names), 1)
-        activities = len(config.activity_names)
-        self.activity = (
-            ActivityHead(backbone.hidden_size, len(config.class_names), config.decoder_width, activities)
-            if activities
+        shape = (backbone.hidden_size, len(config.class_names), config.decoder_width)
+        self.activity = ActivityHead(*shape, len(config.activity_names)) if config.activity_names else None
+        self.phase = ActivityHead(*shape, len(config.phase_names)) if config.phase_names else None
+        self.tools = (
+            InteractionHead(
+                *shape[1:], len(config.instrument_classes), len(config.verb_names), len(config.target_names)
+            )
+            if config.verb_names
             else None
         )
         self.depth = DepthHead(config.decoder_width // 2) if config.depth else None
@@ -114,7 +123,8 @@ class SceneModel(PreTrainedModel):
         merge_tesla(self.backbone)
         self.config.adapter = "none"
 
-    def forward(self, pixel_values: Tensor) -> SceneOutput:
+    def forward(self, pixel_values: Tensor, tool_boxes_xyxy: Tensor | None = None) -> SceneOutput:
+        """All heads on a batch; `tools` also where boxes (B, T, 4) are given as `InteractionHead` takes them."""
         patch = PATCH
         if pixel_values.shape[2] % patch or pixel_values.shape[3] % patch:
             raise DescriberError(
@@ -127,10 +137,17 @@ class SceneModel(PreTrainedModel):
         tokens = [self.backbone.layernorm(states[k]) for k in self.config.feature_layers]
         features, coarse = self.decoder([_as_map(t, grid) for t in tokens], pixel_values)
         logits = self.classify(features)
+        maps = tools = None
+        if self.tools is not None:
+            maps = self.tools.enter(features, coarse, logits)
+            tools = None if tool_boxes_xyxy is None else self.tools(maps, tool_boxes_xyxy)
         return SceneOutput(
             logits=logits,
             activity_logits=None if self.activity is None else self.activity(tokens[-1], logits, coarse),
+            phase_logits=None if self.phase is None else self.phase(tokens[-1], logits, coarse),
             disparity=None if self.depth is None else self.depth(features),
+            tool_maps=maps,
+            tools=tools,
         )
 
 

@@ -12,10 +12,10 @@ from PIL import Image
 from describer import caches
 from describer.errors import OutputError
 from describer.seg.data import CachedDataset
-from describer.seg.synth.scene import CORE_NAMES
+from describer.seg.vocabulary import Vocabulary
 from describer.taxonomy import load_taxonomy
 
-ACTIVITIES = load_taxonomy("core").activities
+WORDS = Vocabulary.of(load_taxonomy("core"))
 
 
 @pytest.fixture(autouse=True)
@@ -26,18 +26,18 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_rendered_shards_are_kept_and_other_seeds_refused(tmp_path: Path) -> None:
     told: list[int] = []
     for _ in range(2):
-        caches.rendered_cache(tmp_path / "a", 7, 3, CORE_NAMES, ACTIVITIES, progress=told.append, workers=1)
+        caches.rendered_cache(tmp_path / "a", 7, 3, WORDS, progress=told.append, workers=1)
     assert told == [3] and len(CachedDataset(tmp_path / "a")) == 3
     with pytest.raises(OutputError, match="other seeds"):
-        caches.rendered_cache(tmp_path / "a", 8, 3, CORE_NAMES, ACTIVITIES)
+        caches.rendered_cache(tmp_path / "a", 8, 3, WORDS)
 
 
 def test_frames_of_tools_have_no_activity_and_are_another_origin(tmp_path: Path) -> None:
-    folder = caches.rendered_cache(tmp_path / "a", 7, 2, CORE_NAMES, ACTIVITIES, caches.TOOLS, workers=1)
+    folder = caches.rendered_cache(tmp_path / "a", 7, 2, WORDS, caches.TOOLS, workers=1)
     data = CachedDataset(folder)
     assert [data[i].activity for i in range(2)] == [-1, -1]
     with pytest.raises(OutputError, match="other seeds"):
-        caches.rendered_cache(tmp_path / "a", 7, 2, CORE_NAMES, ACTIVITIES)
+        caches.rendered_cache(tmp_path / "a", 7, 2, WORDS)
 
 
 def test_real_caches_are_made_again_for_another_index(tmp_path: Path) -> None:
@@ -56,5 +56,26 @@ def test_real_caches_are_made_again_for_another_index(tmp_path: Path) -> None:
 
     cache = tmp_path / "cache"
     for path, count in ((index("one", 1), 1), (index("two", 2), 2)):
-        found = caches.real_caches(cache, path, "train", CORE_NAMES, ACTIVITIES)
+        found = caches.real_caches(cache, path, "train", WORDS)
         assert len(CachedDataset(found["gae"])) == count
+
+
+def test_rendered_instruments_come_with_their_deeds(tmp_path: Path) -> None:
+    folder = caches.rendered_cache(tmp_path / "a", 7, 8, WORDS, "laparoscopy", workers=1)
+    data = CachedDataset(folder)
+    rows = [data[i] for i in range(8)]
+    for row in rows:
+        assert row.tools_known
+        for box, (kind, verb, target) in zip(row.tool_boxes_xyxy, row.tool_labels):
+            assert np.isfinite(box).all() == (kind > 0)
+            if kind > 0:
+                x0, y0, x1, y1 = box.round().astype(int)
+                assert (row.labels[y0:y1, x0:x1] == kind).any()  # its own pixels lie in its box
+                assert verb >= 0 and (target > 0 or verb == 0 or target == -1)
+    assert any((row.tool_labels[:, 1] > 0).any() for row in rows)
+
+
+def test_frames_of_tools_do_not_say_what_is_done(tmp_path: Path) -> None:
+    data = CachedDataset(caches.rendered_cache(tmp_path / "a", 7, 2, WORDS, caches.TOOLS, workers=1))
+    for i in range(2):
+        assert (data[i].tool_labels[:, 0] > 0).any() and (data[i].tool_labels[:, 1:] == -1).all()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +29,12 @@ class LabelledFrame:
     """
 
     source: str
-    image: NDArray[np.uint8]
-    labels: NDArray[np.uint8]
+    image: np.ndarray
+    labels: np.ndarray
     activity: str | None
     annotated: tuple[str, ...]
     name: str = ""
     group: str = ""
     phase: str | None = None
-    depth: NDArray[np.float32] | None = None
+    depth: np.ndarray | None = None
     tools: tuple[ToolLabel, ...] | None = None

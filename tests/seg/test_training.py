@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from describer.errors import DescriberError, InputError, ModelError, OutputError, TaxonomyError
-from describer.seg.augment import Augmentation, augment
+from describer.seg.augment import Augmentation, augment, random_affine, warp, warp_boxes
 from describer.seg.config import SceneConfig
 from describer.seg.data import BatchLoader, CachedDataset, Mixture, Source, write_shard
 from describer.seg.image import to_pixels
@@ -105,10 +105,44 @@ def test_augmentation_moves_image_and_labels_alike() -> None:
     calm = {"gamma": 0, "contrast": 0, "brightness": 0, "saturation": 0, "hue_deg": 0}
     how = Augmentation(**calm, noise_chance=0, blur_chance=0)
     for _ in range(20):
-        view, moved, depth = augment(image, labels, labels.astype(np.float32), rng, how=how, to_hw=HW)
+        matrix = random_affine(rng, how, labels.shape, HW)
+        view, moved, depth = augment(image, labels, labels.astype(np.float32), rng, how=how, to_hw=HW, matrix=matrix)
         assert view.shape == (*HW, 3) and set(np.unique(moved)) <= {0, REST}
         assert depth is not None and np.array_equal(depth, moved)
         assert ((view[..., 0] > 127) == (moved == REST)).mean() > 0.97
+
+
+def test_boxes_move_with_the_masks() -> None:
+    rng = np.random.default_rng(0)
+    how = Augmentation(rotation_deg=0)
+    compared = 0
+    for _ in range(40):
+        mask = np.zeros((64, 80), np.uint8)
+        x, y = rng.integers(5, 40, 2)
+        mask[y : y + 18, x : x + 25] = 1
+        matrix = random_affine(rng, how, mask.shape, HW)
+        box = warp_boxes(np.array([[x, y, x + 25, y + 18], [np.nan] * 4], np.float32), matrix, HW)
+        ys, xs = np.nonzero(warp(mask, matrix, HW, smooth=False))
+        assert np.isnan(box[1]).all()
+        if np.isnan(box[0]).any() or xs.min() == 0 or ys.min() == 0 or xs.max() == HW[1] - 1 or ys.max() == HW[0] - 1:
+            continue
+        assert np.abs(box[0] - [xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]).max() <= 1.5
+        compared += 1
+    assert compared > 10
+
+
+def test_a_box_outside_of_the_view_is_no_box() -> None:
+    right_half = np.array([[0.5, 0, 40], [0, 1, 0]])
+    boxes = np.array([[0, 0, 20, 20], [30, 0, 60, 20], [50, 10, 70, 30]], np.float32)
+    moved = warp_boxes(boxes, right_half, (64, 80))
+    assert np.isnan(moved[0]).all() and moved[1, 0] == 0 and np.isfinite(moved[2]).all()
+
+
+def test_ranks_share_each_batch(source: Source) -> None:
+    whole = next(BatchLoader([source], 4, hw=HW))
+    parts = [next(BatchLoader([source], 4, hw=HW, part=(rank, 2))) for rank in range(2)]
+    for rank, part in enumerate(parts):
+        assert torch.equal(part["images"], whole["images"][rank::2])
 
 
 def test_loss_falls_and_scores_rise(tmp_path: Path, source: Source) -> None:
