@@ -64,10 +64,15 @@ def scene_to_dict(scene: Scene) -> dict[str, Any]:
     return {
         "regions": [_region_to_dict(region) for region in scene.regions],
         "relations": [[r.subject, r.predicate, r.object] for r in scene.relations],
-        "activities": [
-            {"level": a.level, "label": a.label, "score": round(float(a.score), 4)} for a in scene.activities
-        ],
+        "activities": [_activity_to_dict(activity) for activity in scene.activities],
     }
+
+
+def _activity_to_dict(activity: Activity) -> dict[str, Any]:
+    data = {"level": activity.level, "label": activity.label, "score": round(float(activity.score), 4)}
+    if activity.raw is None:
+        return data
+    return {**data, "raw": {"label": activity.raw[0], "score": round(float(activity.raw[1]), 4)}}
 
 
 def provenance_to_dict(provenance: Provenance) -> dict[str, Any]:
@@ -144,8 +149,14 @@ def scene_from_dict(data: Mapping[str, Any], size_wh: tuple[int, int]) -> Scene:
         size_wh,
         tuple(_region(entry) for entry in data["regions"]),
         tuple(Relation(int(first), str(predicate), int(second)) for first, predicate, second in data["relations"]),
-        tuple(Activity(a["level"], a["label"], float(a["score"])) for a in data["activities"]),
+        tuple(_activity(entry) for entry in data["activities"]),
     )
+
+
+def _activity(data: Mapping[str, Any]) -> Activity:
+    raw = data.get("raw")
+    own = None if raw is None else (str(raw["label"]), float(raw["score"]))
+    return Activity(data["level"], data["label"], float(data["score"]), own)
 
 
 def _region(data: Mapping[str, Any]) -> Region:

@@ -113,11 +113,16 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What the surgeon is doing: ``level`` is "phase", "step" or "activity"."""
+    """What the surgeon is doing: ``level`` is "phase", "step" or "activity".
+
+    Where frames are followed through time, label and score are smoothed and ``raw`` is the (label, score) of this
+    frame alone.
+    """
 
     level: str
     label: str
     score: float
+    raw: tuple[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
