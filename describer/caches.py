@@ -43,7 +43,7 @@ def rendered_cache(
 
     OutputError when the folder holds scenes of other seeds or another procedure.
     """
-    _check_origin(folder, {"first_seed": first_seed, "procedure": procedure})
+    check_origin(folder, {"first_seed": first_seed, "procedure": procedure})
     jobs = [
         (folder, index, first_seed + index * SHARD, min(SHARD, n - index * SHARD), words, procedure)
         for index in range((n + SHARD - 1) // SHARD)
@@ -55,7 +55,8 @@ def rendered_cache(
     return folder
 
 
-def _check_origin(folder: Path, origin: dict[str, int | str]) -> None:
+def check_origin(folder: Path, origin: dict[str, int | str]) -> None:
+    """Mark a cache's folder with what its frames are made of; OutputError when it is marked otherwise."""
     marker = folder / "seeds.json"
     folder.mkdir(parents=True, exist_ok=True)
     if not marker.is_file():

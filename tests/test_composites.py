@@ -1,0 +1,97 @@
+"""Composited training caches: only training frames are pasted on or cut from, and what is unknown stays unknown."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from describer import caches, composites
+from describer.errors import InputError, OutputError
+from describer.seg.data import CachedDataset
+from describer.seg.losses import IGNORE, REST, SOME_INSTRUMENT
+from describer.seg.vocabulary import Vocabulary
+from describer.taxonomy import load_taxonomy
+
+WORDS = Vocabulary.of(load_taxonomy("core"))
+HW = (96, 120)
+# Of the picture's blue channel, by which a frame's background is known again.
+TRAIN, HELD = 60, 200
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(caches, "CACHE_HW", HW)
+    monkeypatch.setattr(composites, "_RENDERED", {caches.TOOLS: 4, "colonoscopy": 2})
+
+
+def index_of(root: Path) -> Path:
+    """Frames of a training and a held-out operation, tool masks of a training and a held-out folder."""
+
+    def entry(file: str, blue: int, **more: object) -> dict[str, object]:
+        path = root / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((*HW, 3), (150, 100, blue), np.uint8)).save(path)
+        return {"file": file, "type": "image", **more}
+
+    tool = np.zeros(HW, np.uint8)
+    tool[40:55, :70] = 255
+    entries = []
+    for operation, blue in (("VID74", TRAIN), ("VID68", HELD)):
+        labels = [{"triplet": "grasper,grasp,gallbladder", "instrument": "grasper", "verb": "grasp", "target": "liver"}]
+        entries.append(entry(f"cholect50val/{operation}/1.png", blue, sequence=operation, labels=labels))
+    for part, blue in (("Testing", TRAIN), ("Validation", HELD)):
+        entries.append(entry(f"gae/{part}/1.png", blue, sequence=part, mask=f"gae/{part}/1_mask.png"))
+        Image.fromarray(tool).save(root / f"gae/{part}/1_mask.png")
+    for folder in ("endovis15_rigid", "artnet", "cholecseg8k_grid"):
+        entries.append(entry(f"{folder}/1.png", HELD, mask="gae/Testing/1_mask.png", mask_legend={"0": "liver"}))
+    path = root / "index.json"
+    path.write_text(json.dumps(entries))
+    return path
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> CachedDataset:
+    return CachedDataset(composites.composited_cache(tmp_path / "c", index_of(tmp_path), 30, 5, WORDS, workers=1))
+
+
+def test_only_training_frames_are_used(made: CachedDataset) -> None:
+    assert len(made) == 30
+    for k in range(30):
+        sample = made[k]
+        untouched = sample.labels == (REST if sample.annotated.any() else IGNORE)
+        # Smoke and shadows move a channel, but never to the other side.
+        assert np.median(sample.image[untouched][:, 2]) < (TRAIN + HELD) / 2
+
+
+def test_of_an_unlabelled_background_only_what_was_pasted_is_said(made: CachedDataset) -> None:
+    seen = set()
+    for k in range(30):
+        sample = made[k]
+        codes = set(np.unique(sample.labels).tolist())
+        instruments = codes & {*range(1, 10), SOME_INSTRUMENT}
+        assert instruments and sample.activity == -1
+        assert codes - instruments <= ({REST} if sample.annotated.any() else {IGNORE})
+        assert not sample.tools_known  # either background may show instruments of its own
+        seen |= instruments
+    assert len(seen) > 2 and SOME_INSTRUMENT in seen
+
+
+def test_the_same_seed_gives_the_same_shards_and_another_is_refused(made: CachedDataset, tmp_path: Path) -> None:
+    again = CachedDataset(composites.composited_cache(tmp_path / "d", tmp_path / "index.json", 30, 5, WORDS, workers=1))
+    assert all(np.array_equal(again[k].image, made[k].image) for k in range(30))
+    told: list[int] = []
+    composites.composited_cache(made.folder, tmp_path / "index.json", 30, 5, WORDS, told.append, workers=1)
+    assert told == []
+    with pytest.raises(OutputError, match="delete it"):
+        composites.composited_cache(made.folder, tmp_path / "index.json", 30, 6, WORDS)
+
+
+def test_an_index_without_training_frames(tmp_path: Path) -> None:
+    path = tmp_path / "index.json"
+    path.write_text("[]")
+    with pytest.raises(InputError, match="no training frames"):
+        composites.composited_cache(tmp_path / "c", path, 3, 0, WORDS)
