@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +20,13 @@ from PIL import Image
 
 from describer.errors import InputError
 from describer.seg.datasets.frame import LabelledFrame
+from describer.seg.datasets.triplets import activity_of, core_phase, core_tool
 from describer.seg.losses import IGNORE, REST, SOME_INSTRUMENT
 
 _DARK = 22
 _SPLITS = ("train", "held out", "evaluation only")
 # Registration terms or no stated licence: scored on, never trained on.
 _EVALUATION_ONLY = ("endovis15_rigid", "endovis15_robotic", "endovis17", "artnet")
-
-# What CholecT50's triplets say of the activity, strongest evidence first.
-_VERB_ACTIVITY = (
-    ("clipper,clip", "clipping"),
-    ("scissors,cut", "cutting"),
-    ("bipolar,coagulate", "coagulation"),
-    ("hook,dissect", "dissection"),
-    ("irrigator,aspirate", "suction"),
-    ("irrigator,irrigate", "suction"),
-    ("grasper,retract", "retraction"),
-    ("grasper,grasp", "retraction"),
-)
 
 
 def read_indexed(index: Path, split: str, class_names: Sequence[str]) -> Iterator[LabelledFrame]:
@@ -56,7 +46,12 @@ def read_indexed(index: Path, split: str, class_names: Sequence[str]) -> Iterato
             continue
         found = reader(Path(index).parent, entry, ids)
         if found is not None:
-            yield found
+            yield replace(found, name=str(entry["file"]), group=_group(entry))
+
+
+def _group(entry: dict[str, Any]) -> str:
+    """The operation or clip; a frame of an unknown patient is a group of its own."""
+    return str(entry.get("sequence") or entry["file"])
 
 
 def _split(entry: dict[str, Any]) -> str:
@@ -172,14 +167,22 @@ def _instances(root: Path, entry: dict[str, Any], ids: dict[str, int]) -> Labell
 
 
 def _triplets(root: Path, entry: dict[str, Any], ids: dict[str, int]) -> LabelledFrame | None:
-    said = {str(label["triplet"]) for label in entry.get("labels", ())}
-    activity = next((name for start, name in _VERB_ACTIVITY if any(t.startswith(start) for t in said)), None)
-    if not said and entry.get("annotated"):
-        activity = "exploration"
-    if activity is None:
+    """Words without masks. A frame with neither labels nor the mark that it was looked at says nothing: None."""
+    labels = entry.get("labels", [])
+    if not labels and not entry.get("annotated"):
         return None
     image = _image(root, entry)
-    return LabelledFrame("cholect50val", image, np.full(image.shape[:2], IGNORE, np.uint8), activity, ())
+    h, w = image.shape[:2]
+    words = [(str(label["instrument"]), str(label["verb"]), str(label["target"])) for label in labels]
+    return LabelledFrame(
+        source="cholect50val",
+        image=image,
+        labels=np.full((h, w), IGNORE, np.uint8),
+        activity=activity_of(words),
+        annotated=(),
+        phase=core_phase(labels[0]["phase"]) if labels else None,
+        tools=tuple(core_tool(*said, label.get("bbox_xywh_norm"), (w, h)) for said, label in zip(words, labels)),
+    )
 
 
 _READERS: dict[str, Callable[[Path, dict[str, Any], dict[str, int]], LabelledFrame | None]] = {

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from describer.errors import InputError
-from describer.seg.datasets import LabelledFrame
+from describer.seg.datasets import LabelledFrame, ToolLabel
 from describer.seg.indexed import read_indexed
 from describer.seg.losses import IGNORE, REST, SOME_INSTRUMENT
 from describer.seg.synth import CORE_NAMES
@@ -109,26 +109,68 @@ def test_polygons_of_known_and_unknown_instruments(tmp_path: Path) -> None:
     assert frame.labels[5, 25] == SOME_INSTRUMENT and frame.labels[5, 15] == REST
 
 
+def triplet(text: str, **more: Any) -> dict[str, Any]:
+    instrument, verb, target = text.split(",")
+    words = {"triplet": text, "instrument": instrument, "verb": verb, "target": target}
+    return words | {"phase": "carlot-triangle-dissection"} | more
+
+
 @pytest.mark.parametrize(
-    ("triplets", "annotated", "activity"),
+    ("triplets", "activity"),
     [
-        (["grasper,retract,liver", "clipper,clip,cystic_duct"], True, "clipping"),
-        (["hook,dissect,gallbladder"], True, "dissection"),
-        (["grasper,grasp,gallbladder"], True, "retraction"),
-        ([], True, "exploration"),
+        (["grasper,retract,liver", "clipper,clip,cystic_duct"], "clipping"),
+        (["hook,dissect,gallbladder"], "dissection"),
+        (["grasper,grasp,gallbladder"], "retraction"),
+        (["grasper,null_verb,null_target"], None),
+        ([], "exploration"),
     ],
 )
-def test_triplets_become_an_activity(tmp_path: Path, triplets: list[str], annotated: bool, activity: str) -> None:
-    labels = [{"triplet": text} for text in triplets]
-    item = entry(tmp_path, "cholect50val/V/1.png", labels=labels, annotated=annotated, sequence="VID1")
+def test_triplets_become_an_activity(tmp_path: Path, triplets: list[str], activity: str | None) -> None:
+    labels = [triplet(text) for text in triplets]
+    item = entry(tmp_path, "cholect50val/V/1.png", labels=labels, annotated=True, sequence="VID1")
     frame = one(tmp_path, item)
     assert frame.activity == activity and frame.annotated == () and (frame.labels == IGNORE).all()
+    assert frame.tools is not None and len(frame.tools) == len(triplets)
+    assert (frame.name, frame.group) == ("cholect50val/V/1.png", "VID1")
+    assert frame.phase == ("calot triangle dissection" if triplets else None)
 
 
-@pytest.mark.parametrize(("triplets", "annotated"), [(["grasper,null_verb,null_target"], True), ([], False)])
-def test_frames_that_tell_no_activity_are_left_out(tmp_path: Path, triplets: list[str], annotated: bool) -> None:
-    labels = [{"triplet": text} for text in triplets]
-    assert read(tmp_path, [entry(tmp_path, "cholect50val/V/1.png", labels=labels, annotated=annotated)]) == []
+def test_triplets_become_tools_of_the_core_set(tmp_path: Path) -> None:
+    labels = [
+        triplet("bipolar,coagulate,abdominal_wall_cavity", bbox_xywh_norm=[0.25, 0.5, 0.5, 0.6]),
+        triplet("irrigator,aspirate,fluid", bbox_xywh_norm=[0, 0, 0.5, 0.25]),
+        triplet("grasper,null_verb,null_target"),
+        triplet("clipper,clip,cystic_artery"),
+        triplet("grasper,retract,omentum"),
+    ]
+    frame = one(tmp_path, entry(tmp_path, "cholect50val/V/1.png", labels=labels, sequence="VID1"))
+    assert frame.tools == (
+        ToolLabel("bipolar forceps", (8.0, 12.0, 24.0, 24.0), "coagulate", "abdominal wall"),
+        ToolLabel("suction irrigator", (0.0, 0.0, 16.0, 6.0), "aspirate", "fluid"),
+        ToolLabel("grasper", None, "", None),
+        ToolLabel("clip applier", None, "clip", "cystic artery"),
+        ToolLabel("grasper", None, "retract", "fat"),
+    )
+
+
+@pytest.mark.parametrize("text", ["laser,cut,liver", "grasper,juggle,liver", "grasper,grasp,spleen"])
+def test_a_triplet_of_unknown_words_is_named(tmp_path: Path, text: str) -> None:
+    word = next(word for word in text.split(",") if word in ("laser", "juggle", "spleen"))
+    with pytest.raises(InputError, match=word):
+        read(tmp_path, [entry(tmp_path, "cholect50val/V/1.png", labels=[triplet(text)])])
+
+
+def test_a_frame_that_nobody_looked_at_is_left_out(tmp_path: Path) -> None:
+    assert read(tmp_path, [entry(tmp_path, "cholect50val/V/1.png", labels=[], annotated=False)]) == []
+
+
+def test_a_frame_without_a_known_operation_is_its_own_group(tmp_path: Path) -> None:
+    items = [
+        entry(tmp_path, f"kvasir_seg/images/{n}.png", mask=mask(tmp_path, f"kvasir_seg/masks/{n}.png", 255))
+        for n in range(3)
+    ]
+    frames = [*read(tmp_path, items), *read(tmp_path, items, "held out")]
+    assert len({frame.group for frame in frames}) == 3
 
 
 def test_splits_do_not_share_frames(tmp_path: Path) -> None:
