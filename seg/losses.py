@@ -234,3 +234,7 @@ def make_balancer(name: str, weights: dict[str, float] | None = None) -> Balance
     if name == "uncertainty":
         return UncertaintyBalancer()
     raise DescriberError(f"balance '{name}' is unknown; choose equal or uncertainty.")
+
+
+def gradient_cosines(losses: dict[str, Tensor], shared: Sequence[nn.Parameter]) -> dict[str, float]:
+    raise NotImplementedError

@@ -17,11 +17,13 @@ import numpy as np
 import torch
 
 from describer.errors import TaxonomyError
-from describer.seg.data import CachedDataset, Sample
+from describer.seg.data import CachedDataset, Sample, collate
 from describer.seg.image import TRAIN_HW, to_pixels
 from describer.seg.losses import IGNORE, REST, SOME_INSTRUMENT
 from describer.seg.model import SceneModel, SceneOutput, disparity_to_depth, interpolate
 from describer.seg.regions import class_map
+
+_ANSWERS = ("activity", "phase", "instrument", "verb", "target")
 
 
 @dataclass
@@ -89,8 +91,9 @@ def evaluate_scene(
 ) -> dict[str, Any]:
     """Score `model` on a source (its first `limit` frames): the keys are those of the returned dict.
 
-    n, miou, iou (class name -> IoU or None), pixel_accuracy, instrument_iou, activity_accuracy, activity_n,
-    depth_abs_rel, depth_n. A score that the source has no labels for, or the model no head, is None.
+    n, miou, iou (class name -> IoU or None), pixel_accuracy, instrument_iou, depth_abs_rel, depth_n, and accuracy with
+    its n for activity and phase (of frames) and for instrument, verb and target (of labelled tip boxes, given the box).
+    A score that the source has no labels for, or the model no head, is None.
     """
     names = model.config.class_names
     if dataset.classes != len(names):
@@ -98,7 +101,7 @@ def evaluate_scene(
             f"{dataset.folder}: labels of {dataset.classes} classes, the model has {len(names)}; use one taxonomy."
         )
     score = SegmentationScore(len(names), model.config.instrument_classes)
-    right: list[bool] = []
+    right: dict[str, list[bool]] = {name: [] for name in _ANSWERS}
     depth_errors: list[float] = []
     count = len(dataset) if limit is None else min(limit, len(dataset))
     was_training = model.training
@@ -112,8 +115,8 @@ def evaluate_scene(
                 _codes(sample, len(names)),
                 sample.annotated,
             )
-            if output.activity_logits is not None and sample.activity >= 0:
-                right.append(int(output.activity_logits[k].argmax()) == sample.activity)
+            for name, answers in _answers(output, k, sample, model.config.instrument_classes).items():
+                right[name] += answers
             error = _depth_error(output, k, sample)
             depth_errors.extend([] if error is None else [error])
     model.train(was_training)
@@ -124,16 +127,37 @@ def evaluate_scene(
         "iou": {name: float(v) if np.isfinite(v) else None for name, v in zip(names, iou, strict=True)},
         "pixel_accuracy": score.accuracy(),
         "instrument_iou": score.instrument_iou(),
-        "activity_accuracy": sum(right) / len(right) if right else None,
-        "activity_n": len(right),
+        **{f"{name}_accuracy": sum(found) / len(found) if found else None for name, found in right.items()},
+        **{f"{name}_n": len(found) for name, found in right.items()},
         "depth_abs_rel": float(np.mean(depth_errors)) if depth_errors else None,
         "depth_n": len(depth_errors),
     }
 
 
+def _answers(output: SceneOutput, k: int, sample: Sample, instruments: Sequence[int]) -> dict[str, list[bool]]:
+    """Whether each labelled answer of frame k is right."""
+    found: dict[str, list[bool]] = {}
+    for name, logits, label in (
+        ("activity", output.activity_logits, sample.activity),
+        ("phase", output.phase_logits, sample.phase),
+    ):
+        if logits is not None and label >= 0:
+            found[name] = [int(logits[k].argmax()) == label]
+    if output.tools is not None:
+        boxed = np.isfinite(sample.tool_boxes_xyxy).all(1)
+        said = (output.tools.instrument[k], output.tools.verb[k], output.tools.target[k])
+        for column, (name, logits) in enumerate(zip(("instrument", "verb", "target"), said)):
+            best = logits.argmax(1).cpu().numpy()
+            best = np.asarray(instruments)[best] if name == "instrument" else best
+            labels = sample.tool_labels[:, column]
+            found[name] = [bool(best[t] == labels[t]) for t in np.flatnonzero(boxed & (labels >= 0))]
+    return found
+
+
 @torch.inference_mode()
 def _forward(model: SceneModel, samples: Sequence[Sample], hw: tuple[int, int]) -> SceneOutput:
-    return model(to_pixels([sample.image for sample in samples], hw).to(model.device))
+    boxes = collate(samples)["tool_boxes_xyxy"]
+    return model(to_pixels([sample.image for sample in samples], hw).to(model.device), boxes.to(model.device))
 
 
 def _classes(output: SceneOutput, k: int, sample: Sample, instruments: Sequence[int]) -> np.ndarray:

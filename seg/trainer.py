@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from describer.devices import multiplies_bfloat16
 from describer.errors import DescriberError
 from describer.seg.image import TRAIN_HW, normalise
-from describer.seg.losses import make_balancer, scene_losses
+from describer.seg.losses import TASKS, gradient_cosines, make_balancer, scene_losses
 from describer.seg.model import SceneModel
+from describer.seg.processes import average_gradients, mean_over_processes
 from describer.seg.tesla import tesla_parameters
 
 STAGES = ("full", "heads", "adapter")
+TASK_WEIGHTS = {"segmentation": 1.0, "activity": 0.3, "phase": 0.1, "depth": 0.5, "interaction": 0.2, "boxes": 0.1}
+"""What balance "equal" weighs each task with."""
+
+
+PRECISIONS = ("auto", "bf16", "no")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +33,11 @@ class TrainSettings:
     stage "full" trains every parameter; "heads" leaves backbone and stem as they are, which is twice as fast;
     "adapter" freezes the backbone, trains A and B (and the heads) for `phase1_share` of the budget and then only
     u and v (and the heads).
+
+    `batch_size` is one step's, over all processes and `accumulate` parts, so neither changes what is learned.
+    `precision` "auto" is bfloat16 where the device multiplies it well. With frames to score on, the model is scored
+    `scorings` times and the one best by `best` (a key of `evaluate_scene`) is kept. Every `cosine_steps` steps the
+    cosines between the tasks' gradients are written down (0: never).
     """
 
     steps: int | None = None
@@ -33,18 +45,24 @@ class TrainSettings:
     stage: str = "full"
     phase1_share: float = 0.7
     batch_size: int = 16
+    accumulate: int = 1
+    precision: str = "auto"
     lr: float = 8e-4
     warmup_steps: int = 200
     weight_decay: float = 0.05
     clip_norm: float = 1.0
     ema_decay: float = 0.999
     balance: str = "equal"
-    task_weights: dict[str, float] = field(default_factory=lambda: {"segmentation": 1.0, "activity": 0.3, "depth": 0.5})
+    task_weights: dict[str, float] = field(default_factory=lambda: dict(TASK_WEIGHTS))
     class_weights: tuple[float, ...] | None = None
     hw: tuple[int, int] = TRAIN_HW
     seed: int = 0
+    best: str = "miou"
+    scorings: int = 10
+    cosine_steps: int = 0
     checkpoint_minutes: float = 5.0
     loader_threads: int = 1
+    tensorboard: bool = False
 
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.minutes is None):
@@ -55,6 +73,12 @@ class TrainSettings:
             raise DescriberError(f"stage '{self.stage}' is unknown; choose one of {', '.join(STAGES)}.")
         if not 0 < self.phase1_share <= 1:
             raise DescriberError(f"phase1_share must be in (0, 1], got {self.phase1_share}; 0.7 is the default.")
+        if self.precision not in PRECISIONS:
+            raise DescriberError(f"precision '{self.precision}' is unknown; choose one of {', '.join(PRECISIONS)}.")
+        if self.batch_size < 1 or self.accumulate < 1 or self.batch_size % self.accumulate:
+            raise DescriberError(
+                f"batch_size {self.batch_size} does not divide into {self.accumulate} parts; change one of them."
+            )
 
 
 class Ema:
@@ -71,9 +95,11 @@ class Ema:
         torch._foreach_lerp_(self.average, self._live, 1 - decay)
 
     @torch.no_grad()
-    def copy_to_model(self) -> None:
-        """Replace the live parameters by their average."""
+    def swap(self) -> None:
+        """Exchange the live parameters and their average; a second call puts everything back."""
+        live = [tensor.detach().clone() for tensor in self._live]
         torch._foreach_copy_(self._live, self.average)
+        torch._foreach_copy_(self.average, live)
 
 
 class Trainer:
@@ -85,12 +111,28 @@ class Trainer:
         self.balancer = make_balancer(settings.balance, weights).to(model.device)
         given = settings.class_weights
         self.class_weights = None if given is None else torch.tensor(given, device=model.device)
+        auto = settings.precision == "auto" and multiplies_bfloat16(model.device)
+        self._bfloat16 = auto or settings.precision == "bf16"
         statistics = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
         self.ema = Ema([*model.parameters(), *statistics], settings.ema_decay)
         self.done = 0
         self.elapsed_s = 0.0
         self.phase = 0
         self._enter_phase(1 if settings.stage == "adapter" else 0)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks that the model has heads for."""
+        config = self.model.config
+        has = {
+            "segmentation": True,
+            "activity": bool(config.activity_names),
+            "phase": bool(config.phase_names),
+            "depth": config.depth,
+            "interaction": bool(config.verb_names),
+            "boxes": bool(config.verb_names),
+        }
+        return tuple(task for task in TASKS if has[task])
 
     def _enter_phase(self, phase: int) -> None:
         """Choose what moves: 0 everything, 1 heads + A and B, 2 heads + u and v. A phase starts a new optimizer."""
@@ -122,23 +164,43 @@ class Trainer:
         return self.settings.lr * warm * 0.5 * (1 + math.cos(math.pi * min(self.spent(), 1.0)))
 
     def step(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """One update; returns the minimised total and every task's loss."""
+        """One update by this process's part of the batch and all the others'; the minimised total, each task's loss."""
         if self.phase == 1 and self.model.config.adapter_vectors and self.spent() >= self.settings.phase1_share:
             self._enter_phase(2)
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate()
-        device = self.model.device
-        batch = {name: value.to(device) for name, value in batch.items()}
-        with torch.autocast(device.type, dtype=torch.bfloat16):
-            output = self.model(normalise(batch["images"]))
-        losses = scene_losses(output, batch, self.model.config.instrument_classes, self.class_weights)
         self.optimizer.zero_grad(set_to_none=True)
-        total = self.balancer.backward(losses, self.moving)
+        told = []
+        for part in self._parts(batch):
+            losses = self.losses(part)
+            shares = {name: loss / self.settings.accumulate for name, loss in losses.items()}
+            total = self.balancer.backward(shares, self.moving)
+            told.append(torch.stack([total, *(loss.detach() for loss in shares.values())]))
+        average_gradients([*self.moving, *self.balancer.parameters()])
         nn.utils.clip_grad_norm_(self.moving, self.settings.clip_norm)
         self.optimizer.step()
         self.done += 1
         self.ema.update(self.done)
-        return total, losses
+        total, *each = mean_over_processes(torch.stack(told).sum(0)).unbind()
+        return total, dict(zip(losses, each, strict=True))
+
+    def _parts(self, batch: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
+        size = len(batch["images"])
+        parts = min(self.settings.accumulate, size)
+        for k in range(parts):
+            yield {name: value[k * size // parts : (k + 1) * size // parts] for name, value in batch.items()}
+
+    def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Every task's loss on a batch."""
+        device = self.model.device
+        batch = {name: value.to(device) for name, value in batch.items()}
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self._bfloat16):
+            output = self.model(normalise(batch["images"]), batch["tool_boxes_xyxy"])
+        return scene_losses(output, batch, self.model.config.instrument_classes, self.class_weights)
+
+    def cosines(self, batch: dict[str, Tensor]) -> dict[str, float]:
+        """The cosine between every two tasks' gradients on a batch, by "one/other"."""
+        return gradient_cosines(self.losses(batch), self.moving)
 
     def state(self) -> dict[str, Any]:
         """Everything that moves, for `load_state`."""

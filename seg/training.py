@@ -7,10 +7,9 @@ budget in minutes the schedule follows the clock, which no two runs share.
 
 from __future__ import annotations
 
-import csv
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,22 +19,26 @@ from torch import Tensor, nn
 
 from describer.errors import InputError, ModelError, OutputError, TaxonomyError
 from describer.seg.config import SceneConfig
-from describer.seg.data import BatchLoader, Source
+from describer.seg.data import BatchLoader, CachedDataset, Source
 from describer.seg.losses import TASKS
 from describer.seg.model import SceneModel
+from describer.seg.processes import mean_over_processes, processes
 from describer.seg.scoring import evaluate_scene
+from describer.seg.tables import Table, open_board
 from describer.seg.tesla import save_adapter
 from describer.seg.trainer import Trainer, TrainSettings
 
 __all__ = ["Progress", "TrainSettings", "evaluate_scene", "train_scene"]
 
-CHECKPOINT, LOG, ADAPTER = "checkpoint.pt", "log.csv", "adapter.safetensors"
-COLUMNS = ("step", "elapsed_s", "lr", "loss", *TASKS)
+CHECKPOINT, ADAPTER = "checkpoint.pt", "adapter.safetensors"
+SCORES = ("miou", "instrument_iou", "pixel_accuracy", "activity_accuracy", "phase_accuracy", "depth_abs_rel")
+_HOW_NOT_WHAT = ("checkpoint_minutes", "loader_threads", "accumulate", "precision", "tensorboard")
+_LOWER_IS_BETTER = ("depth_abs_rel",)
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One step's news, for a progress display."""
+    """One step's news, for a progress display; `score` is the latest value of the metric that chooses the best."""
 
     step: int
     loss: float
@@ -44,6 +47,7 @@ class Progress:
     images_per_s: float
     elapsed_s: float
     left_s: float
+    score: float | None = None
 
 
 def train_scene(
@@ -53,13 +57,16 @@ def train_scene(
     settings: TrainSettings,
     *,
     init: Path | None = None,
+    validation: CachedDataset | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> SceneModel:
     """Train a scene model into `out_dir` and return it, with averaged weights and ready for use.
 
     `init` is a local folder to start from: a saved scene model, or a DINOv2 model for the backbone. `out_dir`
-    receives the model in Hugging Face's format, `adapter.safetensors` after stage "adapter", `log.csv` and
-    `checkpoint.pt`; a run found there with the same settings is continued, another one is refused.
+    receives the model in Hugging Face's format, `adapter.safetensors` after stage "adapter", `log.csv` (every step),
+    `gradients.csv`, `scores.csv` (on `validation`, whose best model is the one kept) and `checkpoint.pt`; a run found
+    there with the same settings is continued, another one is refused. Started by `accelerate launch` or `torchrun`,
+    all processes train one model.
     """
     for source in sources:
         if source.dataset.classes != len(config.class_names):
@@ -67,15 +74,19 @@ def train_scene(
                 f"{source.dataset.folder}: labels of {source.dataset.classes} classes, the configuration names "
                 f"{len(config.class_names)}; use one taxonomy."
             )
+    if validation is not None and settings.best not in SCORES:
+        raise InputError(f"--best {settings.best} is no score of a scene model; choose one of {', '.join(SCORES)}.")
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
-    identity = _identity(config, sources, settings, init)
+    identity = _identity(config, sources, settings, init, validation)
     checkpoint = _read_checkpoint(out_dir / CHECKPOINT, identity)
     trainer = Trainer(_start_model(config, settings, init), settings)
-    if checkpoint is not None:
-        trainer.load_state(checkpoint["state"])
-    _run(trainer, sources, out_dir, identity, progress)
-    return _finish(trainer, out_dir)
+    run = _Run(trainer, sources, out_dir, identity, validation, checkpoint)
+    try:
+        run.train(progress)
+    finally:
+        run.close()
+    return run.finish()
 
 
 def _start_model(config: SceneConfig, settings: TrainSettings, init: Path | None) -> SceneModel:
@@ -87,7 +98,7 @@ def _start_model(config: SceneConfig, settings: TrainSettings, init: Path | None
     model = SceneModel(config) if init is None else _load_start(config, Path(init).resolve())
     if settings.stage == "adapter" and model.config.adapter == "none":
         model.add_adapter_tesla(config)
-    nn.Module.to(model, "cuda" if torch.cuda.is_available() else "cpu")
+    nn.Module.to(model, processes().device)
     return model
 
 
@@ -106,15 +117,22 @@ def _load_start(config: SceneConfig, folder: Path) -> SceneModel:
     return model
 
 
-def _identity(config: SceneConfig, sources: Sequence[Source], settings: TrainSettings, init: Path | None) -> str:
+def _identity(
+    config: SceneConfig,
+    sources: Sequence[Source],
+    settings: TrainSettings,
+    init: Path | None,
+    validation: CachedDataset | None,
+) -> str:
     """What makes a run this run: a checkpoint of another one must not be continued."""
-    plan = {k: v for k, v in asdict(settings).items() if k not in ("checkpoint_minutes", "loader_threads")}
+    plan = {k: v for k, v in asdict(settings).items() if k not in _HOW_NOT_WHAT}
     return json.dumps(
         {
             "config": config.to_diff_dict(),
             "sources": [(str(s.dataset.folder), len(s.dataset), s.weight) for s in sources],
             "settings": plan,
             "init": None if init is None else str(init),
+            "validation": None if validation is None else (str(validation.folder), len(validation)),
         },
         sort_keys=True,
     )
@@ -132,84 +150,153 @@ def _read_checkpoint(path: Path, identity: str) -> dict[str, Any] | None:
     return checkpoint
 
 
-def _run(
-    trainer: Trainer,
-    sources: Sequence[Source],
-    out_dir: Path,
-    identity: str,
-    progress: Callable[[Progress], None] | None,
-) -> None:
-    """Steps until the budget is spent, with a log row a step and a checkpoint every few minutes and at the end."""
-    s = trainer.settings
-    log = StepLog(out_dir / LOG, trainer.done)
-    loader = BatchLoader(sources, s.batch_size, s.seed, first_step=trainer.done, hw=s.hw, threads=s.loader_threads)
-    saved_at = trainer.elapsed_s
-    try:
+class _Run:
+    """One run's files, loader and place in its budget."""
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        sources: Sequence[Source],
+        out_dir: Path,
+        identity: str,
+        validation: CachedDataset | None,
+        checkpoint: dict[str, Any] | None,
+    ) -> None:
+        self.trainer, self.out_dir, self.identity = trainer, out_dir, identity
+        self.validation = validation
+        self.best: float | None = None
+        self.score: float | None = None
+        self.scored = 0
+        if checkpoint is not None:
+            trainer.load_state(checkpoint["state"])
+            self.best, self.score, self.scored = (checkpoint[k] for k in ("best", "score", "scored"))
+        s, us = trainer.settings, processes()
+        self.loader = BatchLoader(
+            sources,
+            s.batch_size,
+            s.seed,
+            first_step=trainer.done,
+            hw=s.hw,
+            threads=s.loader_threads,
+            part=(us.process_index, us.num_processes),
+        )
+        self.steps_an_epoch = max(1, round(sum(len(source.dataset) for source in sources) / s.batch_size))
+        self.tables = self._open_tables() if us.is_main_process else {}
+
+    def _open_tables(self) -> dict[str, Table]:
+        tasks = [task for task in TASKS if task in self.trainer.tasks]
+        pairs = [f"{one}/{other}" for k, one in enumerate(tasks) for other in tasks[k + 1 :]]
+        board = open_board(self.out_dir / "tensorboard") if self.trainer.settings.tensorboard else None
+        columns = {
+            "log": ["elapsed_s", "lr", "loss", *tasks],
+            "gradients": ["epoch", *pairs],
+            "scores": ["epoch", *SCORES],
+        }
+        wanted = ["log"]
+        wanted += ["gradients"] if self.trainer.settings.cosine_steps else []
+        wanted += ["scores"] if self.validation is not None else []
+        done = self.trainer.done
+        return {name: Table(self.out_dir / f"{name}.csv", columns[name], done, board) for name in wanted}
+
+    def train(self, progress: Callable[[Progress], None] | None) -> None:
+        """Steps until the budget is spent, with a row a step and a checkpoint every few minutes and at the end."""
+        trainer, s = self.trainer, self.trainer.settings
+        saved_at = trainer.elapsed_s
         while trainer.spent() < 1:
             started = time.perf_counter()
             lr = trainer.learning_rate()
-            total, losses = trainer.step(next(loader))
+            batch = next(self.loader)
+            if s.cosine_steps and trainer.done % s.cosine_steps == 0:
+                self._write("gradients", trainer.cosines(batch) | {"epoch": self.epoch})
+            total, losses = trainer.step(batch)
             values = {name: loss.item() for name, loss in losses.items()}
-            seconds = time.perf_counter() - started
+            seconds = float(mean_over_processes(torch.tensor(time.perf_counter() - started, device=total.device)))
             trainer.elapsed_s += seconds
-            log.add(trainer, lr, total, values)
+            self._write("log", {"elapsed_s": trainer.elapsed_s, "lr": lr, "loss": total.item(), **values})
+            if self.validation is not None and trainer.spent() * s.scorings >= self.scored + 1:
+                self._score(self.validation)
             if trainer.elapsed_s - saved_at >= 60 * s.checkpoint_minutes or trainer.spent() >= 1:
-                log.flush()
-                _save_checkpoint(out_dir / CHECKPOINT, identity, trainer)
+                self._checkpoint()
                 saved_at = trainer.elapsed_s
-            if progress is not None:
-                progress(_news(trainer, lr, total, values, seconds))
-    finally:
-        log.close()
-        loader.close()
+            if progress is not None and processes().is_main_process:
+                progress(self._news(lr, total, values, seconds))
 
+    @property
+    def epoch(self) -> float:
+        return self.trainer.done / self.steps_an_epoch
 
-def _news(trainer: Trainer, lr: float, total: Tensor, values: dict[str, float], seconds: float) -> Progress:
-    spent, elapsed = trainer.spent(), trainer.elapsed_s
-    speed = trainer.settings.batch_size / seconds
-    return Progress(trainer.done, total.item(), values, lr, speed, elapsed, elapsed * (1 / spent - 1))
+    def _write(self, table: str, numbers: Mapping[str, float | None]) -> None:
+        if table in self.tables:
+            self.tables[table].add(self.trainer.done, numbers)
 
+    def _news(self, lr: float, total: Tensor, values: dict[str, float], seconds: float) -> Progress:
+        trainer = self.trainer
+        spent, elapsed, speed = trainer.spent(), trainer.elapsed_s, trainer.settings.batch_size / seconds
+        return Progress(
+            trainer.done, total.item(), values, lr, speed, elapsed, max(elapsed * (1 / spent - 1), 0.0), self.score
+        )
 
-class StepLog:
-    """A CSV row a step; rows that a killed run wrote beyond its checkpoint are dropped on opening."""
+    def _score(self, validation: CachedDataset) -> None:
+        """Score the averaged model; the best so far is saved at once, so that a killed run leaves one to use."""
+        trainer = self.trainer
+        self.scored = int(trainer.spent() * trainer.settings.scorings)
+        if not processes().is_main_process:
+            return
+        trainer.ema.swap()
+        found = evaluate_scene(trainer.model, validation, trainer.settings.hw, trainer.settings.batch_size)
+        self.score = found[trainer.settings.best]
+        if self.score is None:
+            raise InputError(f"--best {trainer.settings.best}: the frames to score on lack such labels; name another.")
+        self._write("scores", {"epoch": self.epoch, **{name: found[name] for name in SCORES}})
+        sign = -1 if trainer.settings.best in _LOWER_IS_BETTER else 1
+        if self.best is None or sign * self.score > sign * self.best:
+            self.best = self.score
+            _save_model(trainer.model, self.out_dir)
+        trainer.ema.swap()
 
-    def __init__(self, path: Path, done: int) -> None:
-        kept: list[dict[str, str]] = []
-        if done and path.exists():
-            with path.open(newline="", encoding="utf-8") as file:
-                kept = [row for row in csv.DictReader(file) if int(row["step"]) <= done]
-        self._file = path.open("w", newline="", encoding="utf-8")
-        self._writer = csv.DictWriter(self._file, COLUMNS)
-        self._writer.writeheader()
-        self._writer.writerows(kept)
-
-    def add(self, trainer: Trainer, lr: float, total: Tensor, values: dict[str, float]) -> None:
-        numbers = {"elapsed_s": trainer.elapsed_s, "lr": lr, "loss": total.item(), **values}
-        self._writer.writerow({"step": trainer.done, **{k: f"{v:.6g}" for k, v in numbers.items()}})
-
-    def flush(self) -> None:
-        self._file.flush()
+    def _checkpoint(self) -> None:
+        if not processes().is_main_process:
+            return
+        for table in self.tables.values():
+            table.flush()
+        path = self.out_dir / CHECKPOINT
+        partial = path.with_suffix(".partial")
+        content = {
+            "identity": self.identity,
+            "state": self.trainer.state(),
+            "best": self.best,
+            "score": self.score,
+            "scored": self.scored,
+        }
+        try:
+            torch.save(content, partial)
+        except (OSError, RuntimeError) as error:
+            raise OutputError(f"{path}: the checkpoint cannot be written ({error}); free some space.") from error
+        partial.replace(path)
 
     def close(self) -> None:
-        self._file.close()
+        for table in self.tables.values():
+            table.close()
+        self.loader.close()
+
+    def finish(self) -> SceneModel:
+        """The model to keep, averaged weights in place: the best one scored, else the last, which is saved now."""
+        trainer = self.trainer
+        processes().wait_for_everyone()
+        if self.validation is not None:
+            best: SceneModel = SceneModel.from_pretrained(self.out_dir, dtype=torch.float32)
+            trainer.model.load_state_dict(best.state_dict())
+        else:
+            trainer.ema.swap()
+            if processes().is_main_process:
+                _save_model(trainer.model, self.out_dir)
+        return trainer.model.eval().requires_grad_(True)
 
 
-def _save_checkpoint(path: Path, identity: str, trainer: Trainer) -> None:
-    partial = path.with_suffix(".partial")
-    try:
-        torch.save({"identity": identity, "state": trainer.state()}, partial)
-    except (OSError, RuntimeError) as error:
-        raise OutputError(f"{path}: the checkpoint cannot be written ({error}); free some space.") from error
-    partial.replace(path)
-
-
-def _finish(trainer: Trainer, out_dir: Path) -> SceneModel:
-    """Put the averaged weights in place, save, and make the files readable for everyone."""
-    model = trainer.model.eval().requires_grad_(True)
-    trainer.ema.copy_to_model()
+def _save_model(model: SceneModel, out_dir: Path) -> None:
+    """Write the model, and its adapter apart, readable for everyone."""
     model.save_pretrained(out_dir)
     if model.config.adapter == "tesla":
         save_adapter(model, out_dir / ADAPTER)
     for file in out_dir.glob("*.safetensors"):
         file.chmod(0o644)  # safetensors writes 0600
-    return model

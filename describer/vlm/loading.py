@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
+from describer.devices import multiplies_bfloat16
 from describer.errors import ModelError
 from describer.vlm.shim import load_processor
 
@@ -31,16 +32,10 @@ def pick_device(device: str) -> torch.device:
 def pick_dtype(dtype: str, device: torch.device) -> torch.dtype:
     """The dtype; "auto" is bfloat16 where the hardware multiplies it (accelerators, CPUs with AMX), else float32."""
     if dtype == "auto":
-        return torch.bfloat16 if device.type != "cpu" or cpu_multiplies_bfloat16() else torch.float32
+        return torch.bfloat16 if multiplies_bfloat16(device) else torch.float32
     if dtype not in DTYPES:
         raise ModelError(f"dtype '{dtype}' is unknown; choose auto, {', '.join(DTYPES)}.")
     return DTYPES[dtype]
-
-
-def cpu_multiplies_bfloat16() -> bool:
-    """Whether this CPU has AMX tiles: there bfloat16 is several times faster than float32, elsewhere slower."""
-    ask = getattr(torch.cpu, "get_capabilities", None)  # older torch does not say
-    return bool(ask is not None and ask().get("amx_bf16"))
 
 
 def load_parts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -33,21 +34,8 @@ def settings(**fields: Any) -> TrainSettings:
 
 
 @pytest.fixture
-def source(tmp_path: Path) -> Source:
-    """Eight frames of coloured blocks in two shards, the second without depth."""
-    rng = np.random.default_rng(0)
-    labels = np.zeros((8, 64, 80), np.uint8)
-    for i in range(8):
-        labels[i, 10:40, 8 * (i % 4) : 8 * (i % 4) + 40] = 1 + i % 3
-    images = np.array([[40, 40, 40], [200, 30, 30], [30, 200, 30], [30, 30, 200]], np.uint8)[labels]
-    images = (images + rng.integers(0, 20, images.shape)).astype(np.uint8)
-    activity, annotated = np.arange(8) % 3 - 1, np.ones((8, C), bool)
-    folder = tmp_path / "frames"
-    half = [slice(0, 4), slice(4, 8)]
-    for k, s in enumerate(half):
-        depth = None if k else labels[s] + 1.0
-        write_shard(folder, k, images[s], labels[s], activity=activity[s], annotated=annotated[s], depth=depth)
-    return Source(CachedDataset(folder))
+def source(tiny_frames: Path) -> Source:
+    return Source(CachedDataset(tiny_frames))
 
 
 def test_shards_round_trip(source: Source) -> None:
@@ -189,6 +177,43 @@ def test_resumed_equals_unbroken(tmp_path: Path, source: Source, stage: str) -> 
     assert drop_time[0] == drop_time[1] and len(logs[0]) == 7
 
 
+def test_the_best_scored_model_is_kept(tmp_path: Path, source: Source) -> None:
+    plan = settings(steps=20, lr=3e-3, scorings=5, ema_decay=0.5)
+    model = train_scene(config(), [source], tmp_path / "run", plan, validation=source.dataset)
+    with (tmp_path / "run" / "scores.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows] == [4, 8, 12, 16, 20]
+    best = max(float(row["miou"]) for row in rows)
+    assert evaluate_scene(model, source.dataset, HW)["miou"] == pytest.approx(best, abs=1e-5)
+    again = SceneModel.from_pretrained(tmp_path / "run", dtype=torch.float32)
+    assert evaluate_scene(again, source.dataset, HW)["miou"] == pytest.approx(best, abs=1e-5)
+    with pytest.raises(InputError, match="--best f1"):
+        train_scene(config(), [source], tmp_path / "x", settings(best="f1"), validation=source.dataset)
+    with pytest.raises(InputError, match="lack such labels"):
+        train_scene(config(), [source], tmp_path / "y", settings(best="phase_accuracy"), validation=source.dataset)
+
+
+def test_killed_while_scoring_resumes_to_the_same(tmp_path: Path, source: Source) -> None:
+    plan = settings(steps=8, scorings=4, checkpoint_minutes=0)
+    whole = train_scene(config(), [source], tmp_path / "whole", plan, validation=source.dataset)
+    with pytest.raises(KilledError):
+        train_scene(config(), [source], tmp_path / "run", plan, validation=source.dataset, progress=kill_after(5))
+    resumed = train_scene(config(), [source], tmp_path / "run", plan, validation=source.dataset)
+    tables = [(tmp_path / run / "scores.csv").read_text() for run in ("whole", "run")]
+    assert tables[0] == tables[1]
+    assert all(torch.equal(value, whole.state_dict()[name]) for name, value in resumed.state_dict().items())
+
+
+def test_parts_of_a_batch_learn_what_the_whole_learns(tmp_path: Path, source: Source) -> None:
+    losses = []
+    for parts in (1, 2):
+        plan = settings(steps=4, batch_size=8, accumulate=parts, precision="no")
+        train_scene(config(), [source], tmp_path / str(parts), plan)
+        with (tmp_path / str(parts) / "log.csv").open() as file:
+            losses.append([float(row["loss"]) for row in csv.DictReader(file)])
+    assert losses[0] == pytest.approx(losses[1], rel=0.08)  # batch norm sees half as many frames
+
+
 def test_adapter_stage_leaves_the_backbone(tmp_path: Path, source: Source) -> None:
     start = SceneModel(config())
     start.save_pretrained(tmp_path / "start")
@@ -233,7 +258,16 @@ def test_training_refusals(tmp_path: Path, source: Source) -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [{"minutes": 1.0}, {"steps": None}, {"steps": 0}, {"stage": "third"}, {"phase1_share": 0}]
+    "fields",
+    [
+        {"minutes": 1.0},
+        {"steps": None},
+        {"steps": 0},
+        {"stage": "third"},
+        {"phase1_share": 0},
+        {"precision": "half"},
+        {"batch_size": 4, "accumulate": 3},
+    ],
 )
 def test_bad_settings(fields: dict[str, Any]) -> None:
     with pytest.raises(DescriberError):
