@@ -24,6 +24,7 @@ from describer.overlay import draw_overlay
 from describer.records import Record, read_records
 from describer.results import ResultsFolder
 from describer.taxonomy import Taxonomy
+from describer.tracked import DescribesScenes, TrackedDescriber
 from describer.types import Annotation, Failure, Frame
 
 T = TypeVar("T")
@@ -72,7 +73,7 @@ class _Finished:
 
 
 def run(
-    describer: AnnotatesFrames,
+    describer: DescribesScenes,
     source: str,
     out_dir: str | Path,
     *,
@@ -81,22 +82,27 @@ def run(
     limit: int | None = None,
     overwrite: bool = False,
     overlays: bool = True,
+    track: bool = False,
     progress: Callable[[int], object] | None = None,
 ) -> RunSummary:
     """Annotate every frame of ``source`` (see ``iter_frames``) into ``out_dir`` (see ``ResultsFolder``).
 
     Run again with the same arguments it goes on where it stopped, and ends with the same records as an
     unbroken run: batches are cut by a frame's position, and a batch that was partly done is computed whole.
-    A frame that cannot be read or described becomes an error record. ``progress`` is called with the number
+    A frame that cannot be read or described becomes an error record. ``track`` follows regions through each video
+    and each folder and smooths activities (see describer.tracking); a frame made anew has all later ones of its
+    sequence made anew, because they follow from it. ``progress`` is called with the number
     of frames just finished. Raises InputError (nothing to read) and OutputError (cannot write here).
     """
     if batch_size < 1:
         raise InputError(f"--batch-size must be at least 1, got {batch_size}.")
     started = time.monotonic()
     items = iter_frames(source, fps=fps, limit=limit)
-    made_with = {"source": str(Path(source).expanduser().absolute()), "fps": fps, **describer.settings()}
+    tracked = TrackedDescriber(describer) if track else None
+    annotator: AnnotatesFrames = tracked or describer
+    made_with = {"source": str(Path(source).expanduser().absolute()), "fps": fps, **annotator.settings()}
     with ResultsFolder(out_dir, made_with, overwrite) as results:
-        job = _Job(describer, results, progress or (lambda _: None), overlays)
+        job = _Job(annotator, tracked, results, progress or (lambda _: None), overlays)
         with contextlib.closing(ahead(_batches(items, batch_size), _BATCHES_AHEAD)) as batches:
             job.consume(batches)
         results.settle()
@@ -112,11 +118,13 @@ class _Job:
     def __init__(
         self,
         describer: AnnotatesFrames,
+        tracked: TrackedDescriber | None,
         results: ResultsFolder,
         progress: Callable[[int], object],
         overlays: bool,
     ) -> None:
         self.describer = describer
+        self.tracked = tracked
         self.results = results
         self.progress = progress
         self.overlays = overlays
@@ -142,10 +150,11 @@ class _Job:
             self._write(waiting)
 
     def _batch(self, batch: list[Item], pool: ThreadPoolExecutor) -> _Finished:
-        missing = [not self.results.is_done(item) for item in batch]
+        missing = self._missing(batch)
         self.frames += len(batch)
         self.skipped += len(batch) - sum(missing)
         if not any(missing):
+            self._saw(batch)
             return _Finished([], [], len(batch))
         frames = [item for item in batch if isinstance(item, Frame)]
         described = iter(describe_batch(self.describer, frames))
@@ -154,9 +163,26 @@ class _Job:
             record = item if isinstance(item, Failure) else next(described)
             if wanted:
                 records.append(record)
+            if wanted and self.tracked and isinstance(record, Annotation):
+                self.tracked.remade(record.frame.source)
             if wanted and self.overlays and isinstance(item, Frame) and isinstance(record, Annotation):
                 drawings.append(pool.submit(self._draw, item, record))
         return _Finished(records, drawings, len(batch))
+
+    def _missing(self, batch: list[Item]) -> list[bool]:
+        done = [self.results.is_done(item) for item in batch]
+        if self.tracked is None:
+            return [not there for there in done]
+        needed = self.tracked.must_be_made([_source(item) for item in batch], done)
+        # An unreadable frame keeps whatever record it has.
+        return [need and (isinstance(item, Frame) or not there) for need, item, there in zip(needed, batch, done)]
+
+    def _saw(self, batch: list[Item]) -> None:
+        """A batch that an earlier run has done: the records are the tracks' memory."""
+        for item in batch if self.tracked else ():
+            record = self.results.record_of(_source(item))
+            if self.tracked and isinstance(record, Annotation):
+                self.tracked.saw(record)
 
     def _draw(self, frame: Frame, annotation: Annotation) -> None:
         picture = draw_overlay(frame.image, annotation, self.describer.taxonomy)
@@ -187,6 +213,10 @@ def describe_batch(describer: AnnotatesFrames, frames: Sequence[Frame]) -> list[
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             return [Failure(ref.source, f"{ref.source} could not be described: {reason}", ref.index)]
     return [record for frame in frames for record in describe_batch(describer, [frame])]
+
+
+def _source(item: Item) -> str:
+    return item.ref.source if isinstance(item, Frame) else item.source
 
 
 def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

@@ -91,13 +91,17 @@ class Describer:
             return self.annotate_frames([as_frame(image, index=i) for i, image in enumerate(images)])
         return self.annotate_frames([as_frame(images)])[0]
 
+    def find_scenes(self, frames: Sequence[Frame]) -> list[Scene]:
+        """What the scene model sees in each frame, in order."""
+        return self.scene_model.predict([frame.image for frame in frames])
+
     def annotate_frames(self, frames: Sequence[Frame], scenes: Sequence[Scene] | None = None) -> list[Annotation]:
         """Annotations of the frames, in order; every region of every frame goes through one batched generate.
 
         ``scenes`` are spoken of as given, one a frame; None has the scene model find them.
         """
         if scenes is None:
-            scenes = self.scene_model.predict([frame.image for frame in frames])
+            scenes = self.find_scenes(frames)
         keys: list[tuple[int, int | None]] = []
         chats: list[Chat] = []
         for i, (frame, scene) in enumerate(zip(frames, scenes, strict=True)):

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from describer.errors import OutputError, RecordError
-from describer.records import Record, to_line, whole_lines_end
+from describer.records import Record, from_dict, to_line, whole_lines_end
 from describer.types import Annotation, Failure, Frame
 
 _SYNC_EVERY_S = 5.0
@@ -32,18 +32,19 @@ _FAILED = 0
 
 
 def _key(text: str) -> int:
-    # 8 bytes tell 10 million frames apart (odds of a clash: 3 in a million), in 16 bytes of index a frame.
+    # 8 bytes tell 10 million frames apart (odds of a clash: 3 in a million), in 24 bytes of index a frame.
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") or 1
 
 
 class _Index:
-    """Source of every record on disk -> its pixels' key (0 = a failure), in two flat sorted arrays."""
+    """Source of every record on disk -> its pixels' key (0 = a failure) and its place, in flat sorted arrays."""
 
-    def __init__(self, sources: array[int], pixels: array[int]) -> None:
-        keys = np.frombuffer(sources, dtype=np.uint64) if sources else np.empty(0, np.uint64)
+    def __init__(self, sources: array[int], pixels: array[int], offsets: array[int]) -> None:
+        keys = np.array(sources, np.uint64)
         order = np.argsort(keys, kind="stable")
         self._sources = keys[order]
-        self._pixels = np.frombuffer(pixels, dtype=np.uint64)[order] if pixels else keys
+        self._pixels = np.array(pixels, np.uint64)[order]
+        self._offsets = np.array(offsets, np.int64)[order]
         self.repeated = {int(k) for k in self._sources[1:][self._sources[1:] == self._sources[:-1]]}
 
     def __len__(self) -> int:
@@ -51,9 +52,18 @@ class _Index:
 
     def get(self, source: str) -> int | None:
         """The pixels' key of the last record of that source; None without one."""
+        at = self._last(source)
+        return None if at is None else int(self._pixels[at])
+
+    def offset(self, source: str) -> int | None:
+        """The byte at which the last record of that source begins; None without one."""
+        at = self._last(source)
+        return None if at is None else int(self._offsets[at])
+
+    def _last(self, source: str) -> int | None:
         key = np.uint64(_key(source))
         at = int(np.searchsorted(self._sources, key, side="right")) - 1
-        return int(self._pixels[at]) if at >= 0 and self._sources[at] == key else None
+        return at if at >= 0 and self._sources[at] == key else None
 
 
 class ResultsFolder:
@@ -116,6 +126,19 @@ class ResultsFolder:
         if isinstance(item, Failure):
             return self._index.get(item.source) is not None
         return self._index.get(item.ref.source) == _key(item.ref.sha256)
+
+    def record_of(self, source: str) -> Record:
+        """The record of that source that was on disk when the folder was opened; KeyError without one."""
+        offset = self._index.offset(source)
+        if offset is None:
+            raise KeyError(source)
+        with self.records_path.open("rb") as file:
+            file.seek(offset)
+            line = file.readline()
+        try:
+            return from_dict(json.loads(line))
+        except RecordError as error:
+            raise RecordError(f"{self.records_path}: {source}: {error}; mend or remove this line.") from error
 
     def append(self, records: Sequence[Record]) -> None:
         """Write the records with one write; a write cut short by a full disk leaves no torn line."""
@@ -235,11 +258,14 @@ def _frames_on_disk(path: Path) -> Iterator[tuple[bytes, str, int]]:
 
 
 def _load(path: Path) -> _Index:
-    sources, pixels = array("Q"), array("Q")
-    for _, source, key in _frames_on_disk(path):
+    sources, pixels, offsets = array("Q"), array("Q"), array("Q")
+    offset = 0
+    for line, source, key in _frames_on_disk(path):
         sources.append(_key(source))
         pixels.append(key)
-    return _Index(sources, pixels)
+        offsets.append(offset)
+        offset += len(line)
+    return _Index(sources, pixels, offsets)
 
 
 def _rewrite(path: Path, temporary: Path, superseded: set[int]) -> None:

@@ -178,6 +178,26 @@ class Tracker:
         return _Votes(means, best if means[best] > _LEAD * means[before.label] else before.label, clock_s)
 
 
+@dataclass(frozen=True, slots=True)
+class Trackers:
+    """A Tracker for each sequence of a run that may go on: the present one's, and those of the folders it lies in.
+
+    Use it like a Tracker; a frame of another sequence starts new tracks. Frames come folder by folder.
+    """
+
+    of: Mapping[str, Tracker] = field(default_factory=dict)
+
+    def follow(self, ref: FrameRef, scene: Scene) -> Scene:
+        """As ``Tracker.follow``, by the Tracker of the frame's sequence."""
+        return self.of.get(sequence_of(ref.source), Tracker()).follow(ref, scene)
+
+    def after(self, ref: FrameRef, scene: Scene) -> Trackers:
+        """As ``Tracker.after``."""
+        sequence = sequence_of(ref.source)
+        around = {name: tracker for name, tracker in self.of.items() if PurePosixPath(sequence).is_relative_to(name)}
+        return Trackers({**around, sequence: self.of.get(sequence, Tracker()).after(ref, scene)})
+
+
 def best_pairs(gains: np.ndarray) -> list[tuple[int, int]]:
     """(row, column) pairs of a (rows, columns) array of gains >= 0 with the highest sum, by row; those of 0 left out.
 

@@ -31,6 +31,9 @@ def annotate(
         bool, typer.Option("--overwrite", help="Throw away what OUT holds of an earlier run.")
     ] = False,
     overlays: Annotated[bool, typer.Option(help="Draw a picture with outlines and legend for each frame.")] = True,
+    track: Annotated[
+        bool, typer.Option("--track", help="Follow regions through videos and ordered frames; smooth activities.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     scene_model: Annotated[
         str, typer.Option(help="'embedded', or a folder made by describer train scene.")
@@ -48,11 +51,13 @@ def annotate(
     \b
       describer annotate frames/ -o results
       describer annotate 'op1/*.png' -o results --limit 100 --json
-      describer annotate operation.mp4 --fps 1 -o results
+      describer annotate operation.mp4 --fps 1 --track -o results
 
     OUT gets annotations.jsonl (one record a frame, in order), overlays/ (the frame with outlines, numbers
     and a legend below it) and summary.json. A frame that cannot be read becomes an error record and the run
-    goes on. Killed or interrupted, the same command goes on where it stopped.
+    goes on. Killed or interrupted, the same command goes on where it stopped. With --track a region keeps
+    its track_id from frame to frame of its video or folder, and the activity is smoothed over about three
+    seconds (the frame's own stays in "raw").
 
     \b
     Exit codes: 0 every frame has its record; 2 nothing could be done;
@@ -79,6 +84,7 @@ def annotate(
             limit=limit,
             overwrite=overwrite,
             overlays=overlays,
+            track=track,
             progress=bar.update,
         )
     typer.echo(json.dumps(summary.to_dict(), indent=2) if as_json else table(summary))
