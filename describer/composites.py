@@ -18,7 +18,7 @@ from describer.geometry import tip_box
 from describer.seg.config import INSTRUMENT_CLASSES
 from describer.seg.data import CachedDataset, Sample, write_shard
 from describer.seg.datasets import LabelledFrame, ToolLabel
-from describer.seg.losses import SOME_INSTRUMENT
+from describer.seg.losses import IGNORE, REST, SOME_INSTRUMENT
 from describer.seg.synth.composite import Background, CutOut, Pasted, composite, cut_out
 from describer.seg.vocabulary import Vocabulary, frame_arrays
 from describer.synthesis import parallel
@@ -40,6 +40,7 @@ _HOW_MANY = (0.5, 0.35, 0.15)  # one, two, three instruments
 # Frames whose rendered instruments are cut out, and how many of each kind of scene one shard draws on.
 _RENDERED = {TOOLS: 400, "esd": 80, "colonoscopy": 80}
 _FRAMES_A_SHARD = 80
+_COVERED = 0.5  # of a tip's box: with more pasted over it, nobody could name the instrument
 _RENDERED_SEED = 700_000_000
 
 
@@ -145,21 +146,54 @@ def _rendered_cut_outs(rendered: Sequence[CachedDataset], rng: np.random.Generat
 
 
 def _frame(sample: Sample, cut_outs: Sequence[CutOut], words: Vocabulary, rng: np.random.Generator) -> LabelledFrame:
-    h, w = sample.labels.shape
-    made = composite(Background(sample.image, sample.labels, np.zeros((h, w), np.uint16)), cut_outs, rng)
-    tools = tuple(_tool(thing, made.instances == thing.instance_id, words) for thing in made.pasted)
-    annotated = tuple(name for name, known in zip(words.classes, sample.annotated, strict=True) if known)
-    # These are all instruments only where the background is known to show none.
-    none = all(words.classes[i] in annotated for i in INSTRUMENT_CLASSES) and not np.isin(
-        sample.labels, (*INSTRUMENT_CLASSES, SOME_INSTRUMENT)
-    ).any()  # fmt: skip
+    labels, annotated = _known(sample, words)
+    made = composite(Background(sample.image, labels, np.zeros(labels.shape, np.uint16)), cut_outs, rng)
+    shown = _tools_shown(sample, labels, annotated, made.instances > 0, words)
+    pasted = tuple(_tool(thing, made.instances == thing.instance_id, words) for thing in made.pasted)
     return LabelledFrame(
         source="composited",
         image=made.image,
         labels=made.labels,
         activity=None,
         annotated=annotated,
-        tools=tools if none else None,
+        tools=None if shown is None else (*pasted, *shown),
+    )
+
+
+def _known(sample: Sample, words: Vocabulary) -> tuple[np.ndarray, tuple[str, ...]]:
+    """A background's labels and the classes they speak of. A frame said to show no tool is REST, without masks too."""
+    annotated = tuple(name for name, known in zip(words.classes, sample.annotated, strict=True) if known)
+    if not annotated and sample.tools_known and (sample.tool_labels < 0).all():
+        instruments = tuple(words.classes[i] for i in INSTRUMENT_CLASSES)
+        return np.where(sample.labels == IGNORE, REST, sample.labels).astype(np.uint8), instruments
+    return sample.labels, annotated
+
+
+def _tools_shown(
+    sample: Sample, labels: np.ndarray, annotated: tuple[str, ...], covered: np.ndarray, words: Vocabulary
+) -> tuple[ToolLabel, ...] | None:
+    """The background's own instruments that can still be seen; None where not all of them are known."""
+    if not sample.tools_known:
+        speaks = all(words.classes[i] in annotated for i in INSTRUMENT_CLASSES)
+        return () if speaks and not np.isin(labels, (*INSTRUMENT_CLASSES, SOME_INSTRUMENT)).any() else None
+    tools = []
+    for ids, box in zip(sample.tool_labels, sample.tool_boxes_xyxy, strict=True):
+        x0, y0, x1, y1 = (round(float(side)) for side in np.nan_to_num(box))
+        hidden = np.isfinite(box).all() and covered[y0:y1, x0:x1].mean() >= _COVERED
+        if (ids >= 0).any() and not hidden:
+            tools.append(_told(ids, box, words))
+    return tuple(tools)
+
+
+def _told(ids: np.ndarray, box: np.ndarray, words: Vocabulary) -> ToolLabel:
+    """A cached tool in words again, as `vocabulary.frame_arrays` reads them."""
+    tool, verb, target = (int(k) for k in ids)
+    x0, y0, x1, y1 = (float(side) for side in box)
+    return ToolLabel(
+        instrument=words.classes[tool] if tool >= 0 else None,
+        box_xyxy=(x0, y0, x1, y1) if np.isfinite(box).all() else None,
+        verb=words.verbs[verb - 1] if verb > 0 else "" if verb == 0 else None,
+        target=words.targets[target - 1] if target > 0 else None,
     )
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from describer import caches, composites
 from describer.errors import InputError, OutputError
-from describer.seg.data import CachedDataset
+from describer.seg.data import CachedDataset, Sample
 from describer.seg.losses import IGNORE, REST, SOME_INSTRUMENT
 from describer.seg.vocabulary import Vocabulary
 from describer.taxonomy import load_taxonomy
@@ -41,7 +41,8 @@ def index_of(root: Path) -> Path:
     tool[40:55, :70] = 255
     entries = []
     for operation, blue in (("VID74", TRAIN), ("VID68", HELD)):
-        labels = [{"triplet": "grasper,grasp,gallbladder", "instrument": "grasper", "verb": "grasp", "target": "liver"}]
+        said = {"instrument": "hook", "verb": "dissect", "target": "liver", "phase": "preparation"}
+        labels = [said | {"triplet": "hook,dissect,liver", "bbox_xywh_norm": [0.4, 0.4, 0.2, 0.2]}]
         entries.append(entry(f"cholect50val/{operation}/1.png", blue, sequence=operation, labels=labels))
     for part, blue in (("Testing", TRAIN), ("Validation", HELD)):
         entries.append(entry(f"gae/{part}/1.png", blue, sequence=part, mask=f"gae/{part}/1_mask.png"))
@@ -75,9 +76,35 @@ def test_of_an_unlabelled_background_only_what_was_pasted_is_said(made: CachedDa
         instruments = codes & {*range(1, 10), SOME_INSTRUMENT}
         assert instruments and sample.activity == -1
         assert codes - instruments <= ({REST} if sample.annotated.any() else {IGNORE})
-        assert not sample.tools_known  # either background may show instruments of its own
+        # The tool mask may hold several instruments; those of the operation are listed beside what was pasted.
+        assert sample.tools_known != sample.annotated.any()
         seen |= instruments
     assert len(seen) > 2 and SOME_INSTRUMENT in seen
+
+
+def test_tools_of_the_background_stay_listed_unless_covered(made: CachedDataset) -> None:
+    hook = (WORDS.classes.index("hook"), WORDS.verbs.index("dissect") + 1, WORDS.targets.index("liver") + 1)
+    counted = {True: 0, False: 0}
+    for k in range(30):
+        sample = made[k]
+        if sample.tools_known:
+            listed = hook in [tuple(ids) for ids in sample.tool_labels.tolist()]
+            covered = (sample.labels[38:58, 48:72] != IGNORE).mean() >= 0.5
+            counted[listed] += 1
+            assert listed != covered
+            pasted = np.isfinite(sample.tool_boxes_xyxy[:, 0]).sum() - listed
+            assert pasted >= len(set(np.unique(sample.labels).tolist()) - {IGNORE})
+    assert counted[True] > 3
+
+
+def test_a_frame_said_to_show_no_instrument_is_tissue() -> None:
+    empty = np.zeros((*HW, 3), np.uint8)
+    labels = np.full(HW, IGNORE, np.uint8)
+    nothing = np.zeros(len(WORDS.classes), bool)
+    told, untold = (Sample(empty, labels, -1, nothing, None, tools_known=known) for known in (True, False))
+    known, annotated = composites._known(told, WORDS)
+    assert (known == REST).all() and annotated == WORDS.classes[1:10]
+    assert (composites._known(untold, WORDS)[0] == IGNORE).all()
 
 
 def test_the_same_seed_gives_the_same_shards_and_another_is_refused(made: CachedDataset, tmp_path: Path) -> None:
