@@ -1,7 +1,7 @@
 """Training caches of real tissue with pasted instruments: `seg.synth.composite` on the training frames of an index.
 
-Only what `read_indexed` gives for "train" is used, never a held-out or evaluation-only source. Where nothing is known
-of a background (CholecT50 has no masks), its own pixels stay IGNORE: such a frame teaches what was pasted, no more.
+Only what `read_indexed` gives for "train" is used, never a held-out or evaluation-only source. Where a background
+has no masks (CholecT50), its own pixels are REST: anything but the instruments that its triplets say it does not show.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from describer.geometry import tip_box
 from describer.seg.config import INSTRUMENT_CLASSES
 from describer.seg.data import CachedDataset, Sample, write_shard
 from describer.seg.datasets import LabelledFrame, ToolLabel
-from describer.seg.losses import IGNORE, REST, SOME_INSTRUMENT
+from describer.seg.losses import SOME_INSTRUMENT
 from describer.seg.synth.composite import Background, CutOut, Pasted, composite, cut_out
 from describer.seg.vocabulary import Vocabulary, frame_arrays
 from describer.synthesis import parallel
@@ -146,7 +146,8 @@ def _rendered_cut_outs(rendered: Sequence[CachedDataset], rng: np.random.Generat
 
 
 def _frame(sample: Sample, cut_outs: Sequence[CutOut], words: Vocabulary, rng: np.random.Generator) -> LabelledFrame:
-    labels, annotated = _known(sample, words)
+    labels = sample.labels
+    annotated = tuple(name for name, known in zip(words.classes, sample.annotated, strict=True) if known)
     made = composite(Background(sample.image, labels, np.zeros(labels.shape, np.uint16)), cut_outs, rng)
     shown = _tools_shown(sample, labels, annotated, made.instances > 0, words)
     pasted = tuple(_tool(thing, made.instances == thing.instance_id, words) for thing in made.pasted)
@@ -158,15 +159,6 @@ def _frame(sample: Sample, cut_outs: Sequence[CutOut], words: Vocabulary, rng: n
         annotated=annotated,
         tools=None if shown is None else (*pasted, *shown),
     )
-
-
-def _known(sample: Sample, words: Vocabulary) -> tuple[np.ndarray, tuple[str, ...]]:
-    """A background's labels and the classes they speak of. A frame said to show no tool is REST, without masks too."""
-    annotated = tuple(name for name, known in zip(words.classes, sample.annotated, strict=True) if known)
-    if not annotated and sample.tools_known and (sample.tool_labels < 0).all():
-        instruments = tuple(words.classes[i] for i in INSTRUMENT_CLASSES)
-        return np.where(sample.labels == IGNORE, REST, sample.labels).astype(np.uint8), instruments
-    return sample.labels, annotated
 
 
 def _tools_shown(

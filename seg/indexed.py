@@ -167,21 +167,26 @@ def _instances(root: Path, entry: dict[str, Any], ids: dict[str, int]) -> Labell
 
 
 def _triplets(root: Path, entry: dict[str, Any], ids: dict[str, int]) -> LabelledFrame | None:
-    """Words without masks. A frame with neither labels nor the mark that it was looked at says nothing: None."""
+    """Words without masks: every pixel may be anything but an instrument that the frame does not show.
+
+    A frame with neither labels nor the mark that it was looked at says nothing: None.
+    """
     labels = entry.get("labels", [])
     if not labels and not entry.get("annotated"):
         return None
     image = _image(root, entry)
     h, w = image.shape[:2]
     words = [(str(label["instrument"]), str(label["verb"]), str(label["target"])) for label in labels]
+    tools = tuple(core_tool(*said, label.get("bbox_xywh_norm"), (w, h)) for said, label in zip(words, labels))
+    shown = {tool.instrument for tool in tools}
     return LabelledFrame(
         source="cholect50val",
         image=image,
-        labels=np.full((h, w), IGNORE, np.uint8),
+        labels=np.full((h, w), REST, np.uint8),
         activity=activity_of(words),
-        annotated=(),
+        annotated=tuple(name for name in _instruments(ids) if name not in shown),
         phase=core_phase(labels[0]["phase"]) if labels else None,
-        tools=tuple(core_tool(*said, label.get("bbox_xywh_norm"), (w, h)) for said, label in zip(words, labels)),
+        tools=tools,
     )
 
 

@@ -11,8 +11,8 @@ from PIL import Image
 
 from describer import caches, composites
 from describer.errors import InputError, OutputError
-from describer.seg.data import CachedDataset, Sample
-from describer.seg.losses import IGNORE, REST, SOME_INSTRUMENT
+from describer.seg.data import CachedDataset
+from describer.seg.losses import REST, SOME_INSTRUMENT
 from describer.seg.vocabulary import Vocabulary
 from describer.taxonomy import load_taxonomy
 
@@ -63,7 +63,7 @@ def test_only_training_frames_are_used(made: CachedDataset) -> None:
     assert len(made) == 30
     for k in range(30):
         sample = made[k]
-        untouched = sample.labels == (REST if sample.annotated.any() else IGNORE)
+        untouched = sample.labels == REST
         # Smoke and shadows move a channel, but never to the other side.
         assert np.median(sample.image[untouched][:, 2]) < (TRAIN + HELD) / 2
 
@@ -75,9 +75,9 @@ def test_of_an_unlabelled_background_only_what_was_pasted_is_said(made: CachedDa
         codes = set(np.unique(sample.labels).tolist())
         instruments = codes & {*range(1, 10), SOME_INSTRUMENT}
         assert instruments and sample.activity == -1
-        assert codes - instruments <= ({REST} if sample.annotated.any() else {IGNORE})
+        assert codes - instruments <= {REST}
         # The tool mask may hold several instruments; those of the operation are listed beside what was pasted.
-        assert sample.tools_known != sample.annotated.any()
+        assert sample.tools_known != sample.annotated[1:10].all()
         seen |= instruments
     assert len(seen) > 2 and SOME_INSTRUMENT in seen
 
@@ -89,22 +89,12 @@ def test_tools_of_the_background_stay_listed_unless_covered(made: CachedDataset)
         sample = made[k]
         if sample.tools_known:
             listed = hook in [tuple(ids) for ids in sample.tool_labels.tolist()]
-            covered = (sample.labels[38:58, 48:72] != IGNORE).mean() >= 0.5
+            covered = (sample.labels[38:58, 48:72] != REST).mean() >= 0.5
             counted[listed] += 1
             assert listed != covered
             pasted = np.isfinite(sample.tool_boxes_xyxy[:, 0]).sum() - listed
-            assert pasted >= len(set(np.unique(sample.labels).tolist()) - {IGNORE})
+            assert pasted >= len(set(np.unique(sample.labels).tolist()) - {REST})
     assert counted[True] > 3
-
-
-def test_a_frame_said_to_show_no_instrument_is_tissue() -> None:
-    empty = np.zeros((*HW, 3), np.uint8)
-    labels = np.full(HW, IGNORE, np.uint8)
-    nothing = np.zeros(len(WORDS.classes), bool)
-    told, untold = (Sample(empty, labels, -1, nothing, None, tools_known=known) for known in (True, False))
-    known, annotated = composites._known(told, WORDS)
-    assert (known == REST).all() and annotated == WORDS.classes[1:10]
-    assert (composites._known(untold, WORDS)[0] == IGNORE).all()
 
 
 def test_the_same_seed_gives_the_same_shards_and_another_is_refused(made: CachedDataset, tmp_path: Path) -> None:

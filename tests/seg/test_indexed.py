@@ -129,7 +129,7 @@ def test_triplets_become_an_activity(tmp_path: Path, triplets: list[str], activi
     labels = [triplet(text) for text in triplets]
     item = entry(tmp_path, "cholect50val/V/1.png", labels=labels, annotated=True, sequence="VID1")
     frame = one(tmp_path, item)
-    assert frame.activity == activity and frame.annotated == () and (frame.labels == IGNORE).all()
+    assert frame.activity == activity and (frame.labels == REST).all()
     assert frame.tools is not None and len(frame.tools) == len(triplets)
     assert (frame.name, frame.group) == ("cholect50val/V/1.png", "VID1")
     assert frame.phase == ("calot triangle dissection" if triplets else None)
@@ -151,6 +151,12 @@ def test_triplets_become_tools_of_the_core_set(tmp_path: Path) -> None:
         ToolLabel("clip applier", None, "clip", "cystic artery"),
         ToolLabel("grasper", None, "retract", "fat"),
     )
+
+
+def test_an_instrument_that_a_frame_does_not_show_is_nowhere(tmp_path: Path) -> None:
+    item = entry(tmp_path, "cholect50val/V/1.png", labels=[triplet("hook,dissect,gallbladder")], sequence="VID1")
+    absent = set(one(tmp_path, item).annotated)
+    assert "hook" not in absent and {"grasper", "snare", "scissors"} <= absent and "liver" not in absent
 
 
 @pytest.mark.parametrize("text", ["laser,cut,liver", "grasper,juggle,liver", "grasper,grasp,spleen"])
