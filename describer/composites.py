@@ -15,10 +15,10 @@ import numpy as np
 from describer.caches import SHARD, TOOLS, check_origin, real_caches, rendered_cache
 from describer.errors import InputError
 from describer.geometry import tip_box
+from describer.seg.codes import SOME_INSTRUMENT
 from describer.seg.config import INSTRUMENT_CLASSES
 from describer.seg.data import CachedDataset, Sample, write_shard
 from describer.seg.datasets import LabelledFrame, ToolLabel
-from describer.seg.losses import SOME_INSTRUMENT
 from describer.seg.synth.composite import Background, CutOut, Pasted, composite, cut_out
 from describer.seg.vocabulary import Vocabulary, frame_arrays
 from describer.synthesis import parallel

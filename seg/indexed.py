@@ -19,9 +19,9 @@ import numpy as np
 from PIL import Image
 
 from describer.errors import InputError
+from describer.seg.codes import IGNORE, REST, SOME_INSTRUMENT
 from describer.seg.datasets.frame import LabelledFrame
 from describer.seg.datasets.triplets import activity_of, core_phase, core_tool
-from describer.seg.losses import IGNORE, REST, SOME_INSTRUMENT
 
 _DARK = 22
 _SPLITS = ("train", "held out", "evaluation only")

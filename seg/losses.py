@@ -1,11 +1,7 @@
 """Losses for full and partial labels, and how several of them become one step.
 
-A label map holds class ids and three codes. What a data set does not annotate it says nothing about, so a code
-stands for a set of classes and its loss is the negative log of the set's summed probability:
-
-    IGNORE 255           nothing is known
-    REST 254             any class except those the sample's data set annotates
-    SOME_INSTRUMENT 253  an instrument of unknown type
+A label map holds class ids and the codes of codes.py; the loss of a code is the negative log of the summed
+probability of the classes it stands for.
 """
 
 from __future__ import annotations
@@ -19,10 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from describer.errors import DescriberError
+from describer.seg.codes import IGNORE, REST, SOME_INSTRUMENT  # noqa: F401
 from describer.seg.interaction import ToolLogits
 from describer.seg.model import SceneOutput, disparity_to_depth
 
-IGNORE, REST, SOME_INSTRUMENT = 255, 254, 253
 TASKS = ("segmentation", "activity", "phase", "depth", "interaction", "boxes")
 DICE_SMOOTH = 1.0
 

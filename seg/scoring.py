@@ -17,9 +17,9 @@ import numpy as np
 import torch
 
 from describer.errors import TaxonomyError
+from describer.seg.codes import IGNORE, REST, SOME_INSTRUMENT
 from describer.seg.data import CachedDataset, Sample, collate
 from describer.seg.image import TRAIN_HW, to_pixels
-from describer.seg.losses import IGNORE, REST, SOME_INSTRUMENT
 from describer.seg.model import SceneModel, SceneOutput, disparity_to_depth, interpolate
 from describer.seg.regions import class_map
 

@@ -11,8 +11,8 @@ from PIL import Image
 
 from describer import caches, composites
 from describer.errors import InputError, OutputError
+from describer.seg.codes import REST, SOME_INSTRUMENT
 from describer.seg.data import CachedDataset
-from describer.seg.losses import REST, SOME_INSTRUMENT
 from describer.seg.vocabulary import Vocabulary
 from describer.taxonomy import load_taxonomy
 

@@ -22,7 +22,7 @@ class ToolLabel:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledFrame:
-    """image (H, W, 3) uint8; labels (H, W) uint8, class ids and the codes of losses.py; the classes they speak of.
+    """image (H, W, 3) uint8; labels (H, W) uint8, class ids and the codes of codes.py; the classes they speak of.
 
     `group` is the video, operation or patient: splits never cut through one. `tools` is every instrument of the
     frame, or None where the dataset says nothing of them. `depth` (H, W) float32 in any unit, NaN unknown.

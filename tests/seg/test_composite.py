@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from describer.errors import InputError
-from describer.seg.losses import IGNORE, REST, SOME_INSTRUMENT
+from describer.seg.codes import IGNORE, REST, SOME_INSTRUMENT
 from describer.seg.synth.composite import Background, Composite, CutOut, composite, cut_out, cut_out_picture, view_of
 
 HW = (96, 120)

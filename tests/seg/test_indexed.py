@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from describer.errors import InputError
+from describer.seg.codes import IGNORE, REST, SOME_INSTRUMENT
 from describer.seg.datasets import LabelledFrame, ToolLabel
 from describer.seg.indexed import read_indexed
-from describer.seg.losses import IGNORE, REST, SOME_INSTRUMENT
 from describer.seg.synth import CORE_NAMES
 
 HW = (24, 32)

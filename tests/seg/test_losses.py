@@ -9,7 +9,7 @@ import torch
 
 from describer.errors import DescriberError
 from describer.seg import losses
-from describer.seg.losses import IGNORE, REST, SOME_INSTRUMENT
+from describer.seg.codes import IGNORE, REST, SOME_INSTRUMENT
 
 C, INSTRUMENTS = 5, [1, 2]
 

@@ -12,10 +12,10 @@ import torch
 
 from describer.errors import DescriberError, InputError, ModelError, OutputError, TaxonomyError
 from describer.seg.augment import Augmentation, augment, random_affine, warp, warp_boxes
+from describer.seg.codes import IGNORE, REST, SOME_INSTRUMENT
 from describer.seg.config import SceneConfig
 from describer.seg.data import BatchLoader, CachedDataset, Mixture, Source, write_shard
 from describer.seg.image import to_pixels
-from describer.seg.losses import IGNORE, REST, SOME_INSTRUMENT
 from describer.seg.model import SceneModel
 from describer.seg.scoring import SegmentationScore, abs_rel
 from describer.seg.training import Progress, TrainSettings, evaluate_scene, train_scene
