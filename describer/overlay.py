@@ -59,7 +59,8 @@ def draw_overlay(image: np.ndarray, what: Annotation | Scene, taxonomy: Taxonomy
 
     ``image`` RGB uint8 ``(H, W, 3)`` at the scene's size. The result's rows 0 to H hold the picture, so
     its pixels keep their coordinates; the strip below (never above or beside) has the activity, and each
-    region's number, label and score. Raises TaxonomyError for a label the taxonomy lacks.
+    region's number, label and score. Where regions are followed through time, #N is a region's track. Raises
+    TaxonomyError for a label the taxonomy lacks.
     """
     scene = what.scene if isinstance(what, Annotation) else what
     _check_same_size(image, scene)
@@ -69,6 +70,7 @@ def draw_overlay(image: np.ndarray, what: Annotation | Scene, taxonomy: Taxonomy
     for mark in marks:
         _fill(picture, mark)
     _draw_marks(picture, marks, sizes)
+    _write_tracks(picture, marks, sizes)
     panel = _panel(scene, marks, sizes)
     canvas = np.empty((picture.shape[0] + panel.shape[0], panel.shape[1], 3), dtype=np.uint8)
     canvas[:] = _PANEL
@@ -217,6 +219,25 @@ def _stamp(picture: np.ndarray, at_xy: _Point, number: int, colour: tuple[int, i
     part[:] = np.rint(part * (1 - alpha) + tile[:, :, :3] * alpha).astype(np.uint8)
 
 
+def _write_tracks(picture: np.ndarray, marks: list[_Mark], sizes: _Sizes) -> None:
+    """Each followed region's track below its number."""
+    followed = [mark for mark in marks if mark.region.track_id is not None]
+    if not followed:
+        return
+    sheet = Image.fromarray(picture)
+    draw = ImageDraw.Draw(sheet)
+    font = _font(max(9, round(1.1 * sizes.radius)))
+    for mark in followed:
+        at_xy = (mark.badge_xy[0], mark.badge_xy[1] + 1.1 * sizes.radius)
+        width_px = max(2, sizes.stroke)
+        draw.text(at_xy, f"#{mark.region.track_id}", _WHITE, font, "mt", stroke_width=width_px, stroke_fill=_DARK)
+    picture[:] = np.asarray(sheet)
+
+
+def _name(region: Region) -> str:
+    return region.label if region.track_id is None else f"{region.label} #{region.track_id}"
+
+
 def _panel(scene: Scene, marks: list[_Mark], sizes: _Sizes) -> np.ndarray:
     """The strip below the picture: a title line, then the legend in as many columns as fit."""
     width = max(scene.size_wh[0], _MIN_PANEL_WIDTH_PX)
@@ -225,7 +246,7 @@ def _panel(scene: Scene, marks: list[_Mark], sizes: _Sizes) -> np.ndarray:
     ordered = sorted(marks, key=lambda mark: mark.region.id)
     radius = round(0.68 * sizes.font)
     score_px = font.getlength("0.00")
-    label_px = max((font.getlength(mark.region.label) for mark in ordered), default=0.0)
+    label_px = max((font.getlength(_name(mark.region)) for mark in ordered), default=0.0)
     cell = 2 * radius + label_px + score_px + 3.2 * pad
     columns = max(1, min(int((width - pad) // cell), len(ordered) or 1))
     rows = math.ceil(len(ordered) / columns)
@@ -245,8 +266,8 @@ def _panel(scene: Scene, marks: list[_Mark], sizes: _Sizes) -> np.ndarray:
     draw = ImageDraw.Draw(labelled)
     for mark, x, y in sheet_marks:
         text_x = x + 2 * radius + 0.6 * pad
-        draw.text((text_x, y), mark.region.label, font=font, fill=_TEXT, anchor="lm")
-        score_x = text_x + font.getlength(mark.region.label) + 0.6 * pad
+        draw.text((text_x, y), _name(mark.region), font=font, fill=_TEXT, anchor="lm")
+        score_x = text_x + font.getlength(_name(mark.region)) + 0.6 * pad
         draw.text((score_x, y), f"{mark.region.score:.2f}", font=font, fill=_MUTED, anchor="lm")
     return np.asarray(labelled)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -100,3 +101,17 @@ def test_a_picture_of_another_size_and_a_foreign_label_are_refused():
         draw_overlay(GREY[:64], example(), CORE)
     with pytest.raises(TaxonomyError, match="kvasir"):
         draw_overlay(GREY, example(), load_taxonomy("kvasir-seg"))
+
+
+def test_tracks_are_written_below_the_numbers_and_only_where_there_are_some():
+    picture = np.full((512, 640, 3), 90, np.uint8)
+    scene = scene_of(("polyp", disc((320, 200), (160, 120), (640, 512))))
+    followed = replace(scene, regions=(replace(scene.regions[0], track_id=27),))
+    plain, marked = draw_overlay(picture, scene, CORE), draw_overlay(picture, followed, CORE)
+    (mark,) = _marks(scene, CORE, (640, 512), _Sizes.of((640, 512)))
+    changed = np.argwhere((plain != marked).any(axis=2))
+    assert (changed[:, 0] >= 512).any(), "the legend names the track"
+    tag = changed[changed[:, 0] < 512]
+    assert len(tag) and np.abs(tag[:, 1] - mark.badge_xy[0]).max() < 40
+    assert (tag[:, 0] - mark.badge_xy[1]).min() > 0 and (tag[:, 0] - mark.badge_xy[1]).max() < 50
+    assert np.array_equal(numbered_overlay(picture, scene, CORE), numbered_overlay(picture, followed, CORE))
