@@ -146,28 +146,25 @@ def _rendered_cut_outs(rendered: Sequence[CachedDataset], rng: np.random.Generat
 
 
 def _frame(sample: Sample, cut_outs: Sequence[CutOut], words: Vocabulary, rng: np.random.Generator) -> LabelledFrame:
-    labels = sample.labels
-    annotated = tuple(name for name, known in zip(words.classes, sample.annotated, strict=True) if known)
-    made = composite(Background(sample.image, labels, np.zeros(labels.shape, np.uint16)), cut_outs, rng)
-    shown = _tools_shown(sample, labels, annotated, made.instances > 0, words)
+    unnumbered = np.zeros(sample.labels.shape, np.uint16)
+    made = composite(Background(sample.image, sample.labels, unnumbered), cut_outs, rng)
+    shown = _tools_shown(sample, made.instances > 0, words)
     pasted = tuple(_tool(thing, made.instances == thing.instance_id, words) for thing in made.pasted)
     return LabelledFrame(
         source="composited",
         image=made.image,
         labels=made.labels,
         activity=None,
-        annotated=annotated,
+        annotated=tuple(name for name, known in zip(words.classes, sample.annotated, strict=True) if known),
         tools=None if shown is None else (*pasted, *shown),
     )
 
 
-def _tools_shown(
-    sample: Sample, labels: np.ndarray, annotated: tuple[str, ...], covered: np.ndarray, words: Vocabulary
-) -> tuple[ToolLabel, ...] | None:
+def _tools_shown(sample: Sample, covered: np.ndarray, words: Vocabulary) -> tuple[ToolLabel, ...] | None:
     """The background's own instruments that can still be seen; None where not all of them are known."""
     if not sample.tools_known:
-        speaks = all(words.classes[i] in annotated for i in INSTRUMENT_CLASSES)
-        return () if speaks and not np.isin(labels, (*INSTRUMENT_CLASSES, SOME_INSTRUMENT)).any() else None
+        seen = np.isin(sample.labels, (*INSTRUMENT_CLASSES, SOME_INSTRUMENT)).any()
+        return () if sample.annotated[list(INSTRUMENT_CLASSES)].all() and not seen else None
     tools = []
     for ids, box in zip(sample.tool_labels, sample.tool_boxes_xyxy, strict=True):
         x0, y0, x1, y1 = (round(float(side)) for side in np.nan_to_num(box))

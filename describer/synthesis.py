@@ -35,7 +35,7 @@ PROCEDURES = ("laparoscopy", "esd", "colonoscopy", "mixed")
 _FOLDERS = ("images", "masks", "instances", "depth")
 # Maps of few values pack best unfiltered, a slope as differences to the left; both several times cheaper than
 # letting the encoder try every filter.
-_FLAT_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE]
+FLAT_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE]
 _SLOPE_PNG = [
     *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
     *(cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_SUB),
@@ -69,11 +69,11 @@ def _write_one(job: tuple[Path, int, int, str, tuple[int, int]]) -> tuple[str, l
     frame = render(seed, procedure, size_wh)
     name = f"{index:06d}"
     image = out / "images" / f"{name}.jpg"
-    _save(image, frame.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
+    save_image(image, frame.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
     record, looks = true_annotation(frame, f"images/{name}.jpg", index, read_image(image))
-    _save(out / "masks" / f"{name}.png", frame.labels, _FLAT_PNG)
-    _save(out / "instances" / f"{name}.png", frame.instances, _FLAT_PNG)
-    _save(out / "depth" / f"{name}.png", _depth_levels(frame.depth), _SLOPE_PNG)
+    save_image(out / "masks" / f"{name}.png", frame.labels, FLAT_PNG)
+    save_image(out / "instances" / f"{name}.png", frame.instances, FLAT_PNG)
+    save_image(out / "depth" / f"{name}.png", _depth_levels(frame.depth), _SLOPE_PNG)
     asked = questions(record.scene, looks, frame.view, np.random.default_rng([seed, 7]))
     lines = [
         json.dumps(
@@ -96,7 +96,8 @@ def _depth_levels(depth: np.ndarray) -> np.ndarray:
     return (steps << 6) | (steps >> 4)
 
 
-def _save(path: Path, image: np.ndarray, options: list[int]) -> None:
+def save_image(path: Path, image: np.ndarray, options: list[int]) -> None:
+    """Encode an array as OpenCV does and write it; OutputError when it cannot be written."""
     done, data = cv2.imencode(path.suffix, image, options)
     if not done:
         raise OutputError(f"{path} could not be encoded; report this with the seed.")
@@ -149,7 +150,7 @@ def write_dataset(
         raise InputError(f"--seed must be 0 or more, got {seed}.")
     folder = Path(out)
     settings = {"n": n, "seed": seed, "procedure": procedure, "size_wh": list(size_wh), "version": __version__}
-    _prepare(folder, settings)
+    prepare_folder(folder, settings)
     jobs = [(folder, i, seed * 1_000_003 + i, procedure, size_wh) for i in range(n)]
     with (
         (folder / "annotations.jsonl").open("w", encoding="utf-8", newline="\n") as records,
@@ -170,7 +171,8 @@ def _read_marker(marker: Path) -> Any:
         return None
 
 
-def _prepare(folder: Path, settings: dict[str, Any]) -> None:
+def prepare_folder(folder: Path, settings: dict[str, Any], parts: tuple[str, ...] = _FOLDERS) -> None:
+    """Make a synth folder with its parts and synth.json; OutputError when it holds anything of other settings."""
     marker = folder / "synth.json"
     try:
         filled = folder.exists() and any(folder.iterdir())
@@ -178,7 +180,7 @@ def _prepare(folder: Path, settings: dict[str, Any]) -> None:
             raise OutputError(f"{folder} is not empty and was not made by `describer synth`; choose another folder.")
         if filled and _read_marker(marker) != settings:
             raise OutputError(f"{folder} holds frames of other synth options (synth.json); choose another folder.")
-        for name in _FOLDERS:
+        for name in parts:
             (folder / name).mkdir(parents=True, exist_ok=True)
         marker.write_text(json.dumps(settings, indent=1) + "\n")
     except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +23,12 @@ HW = (96, 120)
 TRAIN, HELD = 60, 200
 
 
-@pytest.fixture(autouse=True)
-def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(caches, "CACHE_HW", HW)
-    monkeypatch.setattr(composites, "_RENDERED", {caches.TOOLS: 4, "colonoscopy": 2})
+@pytest.fixture(scope="module", autouse=True)
+def _small() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(caches, "CACHE_HW", HW)
+        patch.setattr(composites, "_RENDERED", {caches.TOOLS: 4, "colonoscopy": 2})
+        yield
 
 
 def index_of(root: Path) -> Path:
@@ -54,9 +57,10 @@ def index_of(root: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def made(tmp_path: Path) -> CachedDataset:
-    return CachedDataset(composites.composited_cache(tmp_path / "c", index_of(tmp_path), 30, 5, WORDS, workers=1))
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> CachedDataset:
+    root = tmp_path_factory.mktemp("composites")
+    return CachedDataset(composites.composited_cache(root / "c", index_of(root), 30, 5, WORDS, workers=1))
 
 
 def test_only_training_frames_are_used(made: CachedDataset) -> None:
@@ -98,13 +102,14 @@ def test_tools_of_the_background_stay_listed_unless_covered(made: CachedDataset)
 
 
 def test_the_same_seed_gives_the_same_shards_and_another_is_refused(made: CachedDataset, tmp_path: Path) -> None:
-    again = CachedDataset(composites.composited_cache(tmp_path / "d", tmp_path / "index.json", 30, 5, WORDS, workers=1))
+    index = made.folder.parent / "index.json"
+    again = CachedDataset(composites.composited_cache(tmp_path / "d", index, 30, 5, WORDS, workers=1))
     assert all(np.array_equal(again[k].image, made[k].image) for k in range(30))
     told: list[int] = []
-    composites.composited_cache(made.folder, tmp_path / "index.json", 30, 5, WORDS, told.append, workers=1)
+    composites.composited_cache(made.folder, index, 30, 5, WORDS, told.append, workers=1)
     assert told == []
     with pytest.raises(OutputError, match="delete it"):
-        composites.composited_cache(made.folder, tmp_path / "index.json", 30, 6, WORDS)
+        composites.composited_cache(made.folder, index, 30, 6, WORDS)
 
 
 def test_an_index_without_training_frames(tmp_path: Path) -> None:
