@@ -155,6 +155,9 @@ def _labels(path: Path, hw: tuple[int, int]) -> np.ndarray:
     if len(unknown):
         known = f"0 to {len(CORE_NAMES) - 1} (core classes), {SOME_INSTRUMENT}, {REST} and {IGNORE}"
         raise InputError(f"{path} holds the value {unknown[0]}; known are {known}: write those.")
+    if set(np.unique(labels)) == {0, IGNORE}:
+        # A tool mask of black and white, most likely: read as codes it would say the opposite of what was meant.
+        raise InputError(f"{path} is black and white; write {SOME_INSTRUMENT} for instruments and {REST} for the rest.")
     return labels
 
 

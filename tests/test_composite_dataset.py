@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from describer import cli
+from describer import cli, composite_dataset
 from describer.composite_dataset import instrument_cut_outs, write_composites
 from describer.errors import InputError, OutputError
 from describer.seg.losses import REST, SOME_INSTRUMENT
@@ -84,8 +84,9 @@ def test_the_same_options_give_the_same_bytes_and_others_are_refused(
 
 
 def test_without_cut_outs_rendered_instruments_are_pasted(
-    made_of: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    made_of: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(composite_dataset, "_RENDERED_FRAMES", 2)
     out = tmp_path / "out"
     arguments = ["synth", str(out), "--n", "2", "--size", "128x96", "--backgrounds", str(made_of[0]), "--workers", "1"]
     assert cli.run(arguments) == 0 and capsys.readouterr().out.strip() == str(out)
@@ -109,6 +110,7 @@ def test_a_folder_that_synth_made_gives_backgrounds(tmp_path: Path) -> None:
         ("tissue/bare_mask.png", np.full((10, 10), 1), "smaller than"),
         ("tissue/bare_mask.png", np.full((60, 100), 1), "200x120"),
         ("tissue/bare_mask.png", np.full((120, 200, 3), 1), "grey or palette"),
+        ("tissue/bare_mask.png", np.eye(120, 200) * 255, "black and white"),
         ("tools/grasper/a.png", np.full((60, 120, 3), 90), "no transparency"),
         ("tools/grasper/a.png", np.pad(cutout(), ((0, 0), (0, 9), (0, 0))), "reaches its border"),
         ("tools/tweezers/a.png", cutout(), "tweezers is named after no instrument"),
