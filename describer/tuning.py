@@ -18,12 +18,12 @@ from describer.instructions import corpus, write_samples
 from describer.pipeline import Describer
 from describer.prompts.build import PromptOptions
 from describer.scores import language_scores
+from describer.seg.adapters import plain_state_dict
 from describer.seg.config import SceneConfig
 from describer.seg.data import CachedDataset, Source
 from describer.seg.image import TRAIN_HW
 from describer.seg.model import SceneModel
 from describer.seg.scoring import evaluate_scene
-from describer.seg.tesla import plain_state_dict
 from describer.seg.training import Progress as StepNews
 from describer.seg.training import TrainSettings, train_scene
 from describer.taxonomy import load_taxonomy

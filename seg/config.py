@@ -10,7 +10,8 @@ from transformers import Dinov2Config, PreTrainedConfig
 from describer.errors import DescriberError
 from describer.seg.vocabulary import Vocabulary
 
-ADAPTERS = ("none", "tesla")
+ADAPTERS = ("none", "tesla", "lora", "vector-lora")
+ADAPTER_FIELDS = ("adapter", "adapter_rank", "adapter_alpha", "adapter_vectors", "adapter_gate")
 PATCH = 14
 INSTRUMENT_CLASSES = tuple(range(1, 10))
 """Ids of the instrument classes in the core taxonomy, what `SOME_INSTRUMENT` pixels may be."""
@@ -39,7 +40,8 @@ class SceneConfig(PreTrainedConfig):
     feature_layers (`list[int]`):
         Four 1-based depths of the backbone read by the dense heads, shallow to deep.
     adapter (`str`):
-        "none" or "tesla"; `adapter_rank`, `adapter_alpha`, `adapter_vectors`, `adapter_gate` belong to it.
+        "none", "tesla", "lora" or "vector-lora". `adapter_rank` and `adapter_alpha` belong to "tesla" and "lora",
+        `adapter_vectors` and `adapter_gate` to "tesla"; the ranks of "vector-lora" follow from the backbone's depth.
     sma_width (`int`):
         Width of the multi-scale attention stem, 0 to leave it out.
     decoder_width (`int`):

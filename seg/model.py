@@ -13,11 +13,11 @@ from transformers import initialization as init
 from transformers.utils import ModelOutput
 
 from describer.errors import DescriberError
-from describer.seg.config import PATCH, SceneConfig
+from describer.seg.adapters import add_adapter, merge_adapter
+from describer.seg.config import ADAPTER_FIELDS, PATCH, SceneConfig
 from describer.seg.heads import ActivityHead, DenseDecoder, DepthHead
 from describer.seg.interaction import InteractionHead, ToolLogits
 from describer.seg.sma import SmaStem, ZeroConv2d
-from describer.seg.tesla import add_tesla, merge_tesla
 
 NEAR, FAR = 1.0, 100.0
 """Depths that a disparity of 1 and 0 stand for; the unit is free, since depth is learned up to scale."""
@@ -72,9 +72,9 @@ class SceneModel(PreTrainedModel):
             else None
         )
         self.depth = DepthHead(config.decoder_width // 2) if config.depth else None
-        if config.adapter == "tesla":
-            self._wrap_backbone()
         self.post_init()
+        if config.adapter != "none":  # after post_init, whose initialisation would move a zero B
+            add_adapter(self.backbone, config)
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -102,25 +102,19 @@ class SceneModel(PreTrainedModel):
         fields = config.to_dict() | own
         model = cls(SceneConfig(**fields))
         model.backbone.load_state_dict(backbone.state_dict())
-        if config.adapter == "tesla":
-            model.add_adapter_tesla(config)
+        if config.adapter != "none":
+            model.adapt_backbone(config)
         return model
 
-    def add_adapter_tesla(self, config: SceneConfig | None = None) -> None:
-        """Freeze the backbone and give it a TESLA adapter, with `config`'s adapter fields if given."""
-        if config is not None:
-            for name in ("adapter_rank", "adapter_alpha", "adapter_vectors", "adapter_gate"):
-                setattr(self.config, name, getattr(config, name))
-        self._wrap_backbone()
-        self.config.adapter = "tesla"
-
-    def _wrap_backbone(self) -> None:
-        c = self.config
-        add_tesla(self.backbone, c.adapter_rank, c.adapter_alpha, vectors=c.adapter_vectors, gate=c.adapter_gate)
+    def adapt_backbone(self, config: SceneConfig) -> None:
+        """Freeze the backbone and give it the adapter that `config`'s adapter fields name."""
+        add_adapter(self.backbone, config)
+        for name in ADAPTER_FIELDS:
+            setattr(self.config, name, getattr(config, name))
 
     def merge_adapter(self) -> None:
         """Fold an ungated adapter into the backbone; afterwards the model is a plain one with equal outputs."""
-        merge_tesla(self.backbone)
+        merge_adapter(self.backbone)
         self.config.adapter = "none"
 
     def forward(self, pixel_values: Tensor, tool_boxes_xyxy: Tensor | None = None) -> SceneOutput:

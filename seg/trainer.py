@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from describer.devices import multiplies_bfloat16
 from describer.errors import DescriberError
+from describer.seg.adapters import adapter_parameters, adapter_phases
 from describer.seg.image import TRAIN_HW, normalise
 from describer.seg.losses import TASKS, gradient_cosines, make_balancer, scene_losses
 from describer.seg.model import SceneModel
 from describer.seg.processes import average_gradients, mean_over_processes
-from describer.seg.tesla import tesla_parameters
 
 STAGES = ("full", "heads", "adapter")
 TASK_WEIGHTS = {"segmentation": 1.0, "activity": 0.3, "phase": 0.1, "depth": 0.5, "interaction": 0.2, "boxes": 0.1}
@@ -31,8 +31,8 @@ class TrainSettings:
     """How a run goes. Exactly one of `steps` and `minutes` is given; the rest has working defaults.
 
     stage "full" trains every parameter; "heads" leaves backbone and stem as they are, which is twice as fast;
-    "adapter" freezes the backbone, trains A and B (and the heads) for `phase1_share` of the budget and then only
-    u and v (and the heads).
+    "adapter" freezes the backbone and trains adapter and heads; TESLA's A and B for `phase1_share` of the budget and
+    then only its u and v.
 
     `batch_size` is one step's, over all processes and `accumulate` parts, so neither changes what is learned.
     `precision` "auto" is bfloat16 where the device multiplies it well. With frames to score on, the model is scored
@@ -143,7 +143,7 @@ class Trainer:
                     part.requires_grad_(False)
         if phase:
             self.model.backbone.requires_grad_(False)
-            for parameter in tesla_parameters(self.model.backbone, phase):
+            for parameter in adapter_parameters(self.model.backbone, phase):
                 parameter.requires_grad_(True)
         self.moving = [p for p in self.model.parameters() if p.requires_grad]
         balancer = list(self.balancer.parameters())
@@ -165,8 +165,9 @@ class Trainer:
 
     def step(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """One update by this process's part of the batch and all the others'; the minimised total, each task's loss."""
-        if self.phase == 1 and self.model.config.adapter_vectors and self.spent() >= self.settings.phase1_share:
-            self._enter_phase(2)
+        last = adapter_phases(self.model.config)
+        if 0 < self.phase < last and self.spent() >= self.settings.phase1_share:
+            self._enter_phase(self.phase + 1)
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate()
         self.optimizer.zero_grad(set_to_none=True)

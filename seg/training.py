@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from describer.errors import InputError, ModelError, OutputError, TaxonomyError
+from describer.seg.adapters.files import describe_adapter, save_adapter
 from describer.seg.config import SceneConfig
 from describer.seg.data import BatchLoader, CachedDataset, Source
 from describer.seg.losses import TASKS
@@ -25,7 +26,6 @@ from describer.seg.model import SceneModel
 from describer.seg.processes import mean_over_processes, processes
 from describer.seg.scoring import evaluate_scene
 from describer.seg.tables import Table, open_board
-from describer.seg.tesla import save_adapter
 from describer.seg.trainer import Trainer, TrainSettings
 
 __all__ = ["Progress", "TrainSettings", "evaluate_scene", "train_scene"]
@@ -97,7 +97,9 @@ def _start_model(config: SceneConfig, settings: TrainSettings, init: Path | None
         raise ModelError("Stage adapter needs a trained model to adapt; give its folder as init.")
     model = SceneModel(config) if init is None else _load_start(config, Path(init).resolve())
     if settings.stage == "adapter" and model.config.adapter == "none":
-        model.add_adapter_tesla(config)
+        model.adapt_backbone(config)
+    elif settings.stage == "adapter" and describe_adapter(model.config) != describe_adapter(config):
+        raise ModelError(f"{init}: carries another adapter than the configuration names; use one of the two.")
     nn.Module.to(model, processes().device)
     return model
 
@@ -296,7 +298,7 @@ class _Run:
 def _save_model(model: SceneModel, out_dir: Path) -> None:
     """Write the model, and its adapter apart, readable for everyone."""
     model.save_pretrained(out_dir)
-    if model.config.adapter == "tesla":
-        save_adapter(model, out_dir / ADAPTER)
+    if model.config.adapter != "none":
+        save_adapter(model.backbone, model.config, out_dir / ADAPTER)
     for file in out_dir.glob("*.safetensors"):
         file.chmod(0o644)  # safetensors writes 0600
