@@ -19,6 +19,7 @@ from describer.types import (
     Description,
     Failure,
     FrameRef,
+    Interaction,
     Mask,
     Provenance,
     Region,
@@ -65,6 +66,17 @@ def scene_to_dict(scene: Scene) -> dict[str, Any]:
         "regions": [_region_to_dict(region) for region in scene.regions],
         "relations": [[r.subject, r.predicate, r.object] for r in scene.relations],
         "activities": [_activity_to_dict(activity) for activity in scene.activities],
+        "interactions": [_interaction_to_dict(deed) for deed in scene.interactions],
+    }
+
+
+def _interaction_to_dict(deed: Interaction) -> dict[str, Any]:
+    return {
+        "region_id": deed.region_id,
+        "verb": deed.verb,
+        "target": deed.target,
+        "target_id": deed.target_id,
+        "score": round(float(deed.score), 4),
     }
 
 
@@ -150,7 +162,12 @@ def scene_from_dict(data: Mapping[str, Any], size_wh: tuple[int, int]) -> Scene:
         tuple(_region(entry) for entry in data["regions"]),
         tuple(Relation(int(first), str(predicate), int(second)) for first, predicate, second in data["relations"]),
         tuple(_activity(entry) for entry in data["activities"]),
+        tuple(_interaction(entry) for entry in data.get("interactions", ())),  # older records have none
     )
+
+
+def _interaction(data: Mapping[str, Any]) -> Interaction:
+    return Interaction(data["region_id"], data["verb"], data["target"], data["target_id"], float(data["score"]))
 
 
 def _activity(data: Mapping[str, Any]) -> Activity:

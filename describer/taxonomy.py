@@ -6,7 +6,8 @@ Add a dataset's labels by adding one file to ``describer/taxonomies/``; its form
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -38,17 +39,21 @@ class Taxonomy:
     """A named label set with its activities, phases, verbs and targets, and where its codes come from.
 
     ``verbs`` are what an instrument may do (an idle instrument has none); ``targets`` name what it may do it to: labels
-    of this set, or finer words that no mask has.
+    of this set, or finer words that no mask has. ``core_words`` are those of the words above that the core set says
+    otherwise. ``rest_codes`` are mask values of whatever the dataset does not annotate: not a class of another set.
     """
 
     name: str
     labels: tuple[Label, ...]
     activities: tuple[str, ...] = ()
     phases: tuple[str, ...] = ()
+    phase_organs: tuple[str, ...] = ()
     verbs: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     background_code: int = 0
     ignore_codes: tuple[int, ...] = ()
+    rest_codes: tuple[int, ...] = ()
+    core_words: Mapping[str, str] = field(default_factory=dict, hash=False)
     source: str = ""
     notes: str = ""
 
@@ -60,6 +65,9 @@ class Taxonomy:
         words = [word.lower() for label in self.labels for word in (label.name, *label.synonyms)]
         double = sorted({word for word in words if words.count(word) > 1})
         _check(not double, self.name, f"words stand for two labels: {double}")
+        spoken = {*self.activities, *self.phases, *self.verbs, *self.targets}
+        foreign = sorted(set(self.core_words) - spoken)
+        _check(not foreign, self.name, f"core_words that are no activity, phase, verb or target: {foreign}")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -109,7 +117,7 @@ def _label(entry: dict[str, Any], name: str) -> Label:
 def parse_taxonomy(data: Any, name: str) -> Taxonomy:
     """Check the mapping of a taxonomy file; TaxonomyError names what is wrong."""
     _check(isinstance(data, dict) and isinstance(data.get("labels"), list), name, "needs a list `labels`")
-    known = {"labels", "activities", "phases", "verbs", "targets", "background_code", "ignore_codes", "source", "notes"}
+    known = {entry.name for entry in fields(Taxonomy)} - {"name"}
     unknown = sorted(set(data) - known)
     _check(not unknown, name, f"unknown keys {unknown}; known: {sorted(known)}")
     return Taxonomy(
@@ -117,10 +125,13 @@ def parse_taxonomy(data: Any, name: str) -> Taxonomy:
         labels=tuple(_label(entry, name) for entry in data["labels"]),
         activities=tuple(data.get("activities", ())),
         phases=tuple(data.get("phases", ())),
+        phase_organs=tuple(data.get("phase_organs", ())),
         verbs=tuple(data.get("verbs", ())),
         targets=tuple(data.get("targets", ())),
         background_code=int(data.get("background_code", 0)),
         ignore_codes=tuple(data.get("ignore_codes", ())),
+        rest_codes=tuple(data.get("rest_codes", ())),
+        core_words=dict(data.get("core_words", {})),
         source=str(data.get("source", "")),
         notes=str(data.get("notes", "")),
     )

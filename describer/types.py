@@ -126,6 +126,23 @@ class Activity:
 
 
 @dataclass(frozen=True, slots=True)
+class Interaction:
+    """What the instrument ``region_id`` does, and to what: the triplets of the field.
+
+    ``verb`` and ``target`` are None for an idle instrument; ``target_id`` is the target's region where it has one.
+    """
+
+    region_id: int
+    verb: str | None
+    target: str | None
+    target_id: int | None
+    score: float
+
+    def __post_init__(self) -> None:
+        _require(0.0 <= self.score <= 1.0, f"interaction of {self.region_id}: score {self.score} is not in [0, 1]")
+
+
+@dataclass(frozen=True, slots=True)
 class Scene:
     """The scene graph of one frame."""
 
@@ -133,6 +150,7 @@ class Scene:
     regions: tuple[Region, ...] = ()
     relations: tuple[Relation, ...] = ()
     activities: tuple[Activity, ...] = ()
+    interactions: tuple[Interaction, ...] = ()
 
     def __post_init__(self) -> None:
         ids = [region.id for region in self.regions]
@@ -140,6 +158,9 @@ class Scene:
         for relation in self.relations:
             known = relation.subject in ids and relation.object in ids
             _require(known, f"relation {relation} names a region that is not in the scene")
+        for deed in self.interactions:
+            known = deed.region_id in ids and (deed.target_id is None or deed.target_id in ids)
+            _require(known, f"interaction {deed} names a region that is not in the scene")
         for region in self.regions:
             fits = region.mask.size_hw == (self.size_wh[1], self.size_wh[0])
             _require(fits, f"region {region.id}: mask {region.mask.size_hw} (H, W) against frame {self.size_wh}")

@@ -70,8 +70,9 @@ def sure_word(score: float) -> str:
 
 
 def activity_of(scene: Scene) -> str | None:
-    """Label of the likeliest activity."""
-    best = max(scene.activities, key=lambda activity: activity.score, default=None)
+    """Label of the likeliest activity; phases are of a procedure, not of what is seen being done."""
+    told = [activity for activity in scene.activities if activity.level != "phase"]
+    best = max(told, key=lambda activity: activity.score, default=None)
     return None if best is None else best.label
 
 

@@ -8,6 +8,7 @@ from huggingface_hub.dataclasses import strict
 from transformers import Dinov2Config, PreTrainedConfig
 
 from describer.errors import DescriberError
+from describer.seg.image import TRAIN_HW
 from describer.seg.vocabulary import Vocabulary
 
 ADAPTERS = ("none", "tesla", "lora", "vector-lora")
@@ -56,6 +57,8 @@ class SceneConfig(PreTrainedConfig):
         Id of the taxonomy that `class_names` come from.
     depth (`bool`):
         Whether the model has a depth head.
+    input_hw (`list[int]`):
+        Height and width that frames are brought to, multiples of 14: what the model is trained at.
     """
 
     model_type = "describer_scene"
@@ -77,10 +80,12 @@ class SceneConfig(PreTrainedConfig):
     instrument_classes: list[int] | tuple[int, ...] = INSTRUMENT_CLASSES
     taxonomy: str = "core"
     depth: bool = True
+    input_hw: list[int] | tuple[int, ...] = TRAIN_HW
 
     def __post_init__(self, **kwargs: Any) -> None:
         self.backbone = dict(self.backbone) if self.backbone else embedded_backbone()
         self.feature_layers = [int(layer) for layer in self.feature_layers]
+        self.input_hw = [int(side) for side in self.input_hw]
         for field in ("class_names", "activity_names", "phase_names", "verb_names", "target_names"):
             setattr(self, field, list(getattr(self, field)))
         # Ids beyond the label list would index past the logits: a shorter taxonomy simply has fewer.
@@ -103,6 +108,8 @@ class SceneConfig(PreTrainedConfig):
             raise DescriberError(f"adapter_rank must be at least 1, got {self.adapter_rank}.")
         if self.decoder_width < 16 or self.decoder_width % 16:
             raise DescriberError(f"decoder_width must be a multiple of 16, got {self.decoder_width}.")
+        if len(self.input_hw) != 2 or any(side < PATCH or side % PATCH for side in self.input_hw):
+            raise DescriberError(f"input_hw must be two multiples of {PATCH}, got {self.input_hw}.")
         if self.sma_width < 0 or self.sma_width % 4:
             raise DescriberError(f"sma_width must be 0 or a multiple of 4, got {self.sma_width}.")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ import cv2
 import numpy as np
 import torch
 from safetensors import SafetensorError
+from torch import Tensor
 from torch.nn import functional as F
 
 from describer.errors import DescriberError, ModelError
+from describer.seg.actions import tip_boxes, with_interactions
 from describer.seg.config import SceneConfig
-from describer.seg.image import TRAIN_HW, to_pixels
+from describer.seg.image import to_pixels
 from describer.seg.model import SceneModel, SceneOutput, interpolate
 from describer.seg.regions import WORK_PX, build_scene, find_parts
 from describer.taxonomy import Taxonomy, load_taxonomy
@@ -70,6 +73,7 @@ class ScenePredictor:
         self.name = name
         self.folder = folder
         self.device = device
+        self.input_hw = (model.config.input_hw[0], model.config.input_hw[1])
         self.taxonomy: Taxonomy = load_taxonomy(model.config.taxonomy)
         unknown = sorted(set(model.config.class_names[1:]) - set(self.taxonomy.names))
         if unknown:
@@ -103,7 +107,7 @@ class ScenePredictor:
 
         A frame of another shape is squeezed: at a shape it never saw the network paints along the borders.
         """
-        output: SceneOutput = self.model(to_pixels(images, TRAIN_HW).to(self.device))
+        output: SceneOutput = self.model(to_pixels(images, self.input_hw).to(self.device))
         return output
 
     def _scene(self, output: SceneOutput, row: int, hw: tuple[int, int]) -> Scene:
@@ -113,7 +117,24 @@ class ScenePredictor:
         if output.disparity is not None:
             disparity = interpolate(output.disparity[0][row : row + 1], work_hw)[0, 0].cpu().numpy()
         parts = find_parts(probabilities, disparity, self.model.config.class_names, self.taxonomy)
-        return build_scene(parts, (hw[1], hw[0]), self._activity(output, row))
+        scene = build_scene(parts, (hw[1], hw[0]), self._activity(output, row))
+        return self._with_interactions(self._with_phase(scene, output, row), output, row)
+
+    @torch.inference_mode()
+    def _with_interactions(self, scene: Scene, output: SceneOutput, row: int) -> Scene:
+        instruments = [region for region in scene.regions if region.kind == "instrument"]
+        if self.model.tools is None or output.tool_maps is None or not instruments:
+            return scene
+        said = self.model.tools(output.tool_maps[row : row + 1], tip_boxes(instruments).to(self.device))
+        return with_interactions(scene, instruments, said, self.model.config.vocabulary)
+
+    def _with_phase(self, scene: Scene, output: SceneOutput, row: int) -> Scene:
+        """The phase beside the activity, where one of the organs is seen whose operation the phases are of."""
+        seen = {region.label for region in scene.regions}
+        if output.phase_logits is None or not seen & set(self.taxonomy.phase_organs):
+            return scene
+        phase = _likeliest("phase", output.phase_logits[row], self.model.config.phase_names)
+        return replace(scene, activities=(*scene.activities, phase))
 
     def name_of(self, image: np.ndarray, mask: np.ndarray) -> tuple[str, float]:
         """The label the model sees most of under a bool mask of the frame's size, and its mean probability there."""
@@ -134,6 +155,10 @@ class ScenePredictor:
     def _activity(self, output: SceneOutput, row: int) -> tuple[Activity, ...]:
         if output.activity_logits is None:
             return ()
-        probabilities = F.softmax(output.activity_logits[row].float(), dim=0)
-        best = int(probabilities.argmax())
-        return (Activity("activity", self.model.config.activity_names[best], round(float(probabilities[best]), 4)),)
+        return (_likeliest("activity", output.activity_logits[row], self.model.config.activity_names),)
+
+
+def _likeliest(level: str, logits: Tensor, names: Sequence[str]) -> Activity:
+    probabilities = F.softmax(logits.float(), dim=0)
+    best = int(probabilities.argmax())
+    return Activity(level, names[best], round(float(probabilities[best]), 4))

@@ -19,7 +19,7 @@ import torch
 from describer.errors import TaxonomyError
 from describer.seg.codes import IGNORE, REST, SOME_INSTRUMENT
 from describer.seg.data import CachedDataset, Sample, collate
-from describer.seg.image import TRAIN_HW, to_pixels
+from describer.seg.image import to_pixels
 from describer.seg.model import SceneModel, SceneOutput, disparity_to_depth, interpolate
 from describer.seg.regions import class_map
 
@@ -85,7 +85,6 @@ def abs_rel(predicted: np.ndarray, target: np.ndarray) -> float | None:
 def evaluate_scene(
     model: SceneModel,
     dataset: CachedDataset,
-    hw: tuple[int, int] = TRAIN_HW,
     batch_size: int = 16,
     limit: int | None = None,
 ) -> dict[str, Any]:
@@ -108,7 +107,7 @@ def evaluate_scene(
     model.eval()
     for start in range(0, count, batch_size):
         samples = [dataset[i] for i in range(start, min(start + batch_size, count))]
-        output = _forward(model, samples, hw)
+        output = _forward(model, samples)
         for k, sample in enumerate(samples):
             score.add(
                 _classes(output, k, sample, model.config.instrument_classes),
@@ -155,9 +154,10 @@ def _answers(output: SceneOutput, k: int, sample: Sample, instruments: Sequence[
 
 
 @torch.inference_mode()
-def _forward(model: SceneModel, samples: Sequence[Sample], hw: tuple[int, int]) -> SceneOutput:
-    boxes = collate(samples)["tool_boxes_xyxy"]
-    return model(to_pixels([sample.image for sample in samples], hw).to(model.device), boxes.to(model.device))
+def _forward(model: SceneModel, samples: Sequence[Sample]) -> SceneOutput:
+    boxes = collate(samples)["tool_boxes_xyxy"].to(model.device)
+    height, width = model.config.input_hw
+    return model(to_pixels([sample.image for sample in samples], (height, width)).to(model.device), boxes)
 
 
 def _classes(output: SceneOutput, k: int, sample: Sample, instruments: Sequence[int]) -> np.ndarray:

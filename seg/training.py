@@ -100,6 +100,7 @@ def _start_model(config: SceneConfig, settings: TrainSettings, init: Path | None
         model.adapt_backbone(config)
     elif settings.stage == "adapter" and describe_adapter(model.config) != describe_adapter(config):
         raise ModelError(f"{init}: carries another adapter than the configuration names; use one of the two.")
+    model.config.input_hw = list(settings.hw)
     nn.Module.to(model, processes().device)
     return model
 
@@ -245,7 +246,7 @@ class _Run:
         if not processes().is_main_process:
             return
         trainer.ema.swap()
-        found = evaluate_scene(trainer.model, validation, trainer.settings.hw, trainer.settings.batch_size)
+        found = evaluate_scene(trainer.model, validation, trainer.settings.batch_size)
         self.score = found[trainer.settings.best]
         if self.score is None:
             raise InputError(f"--best {trainer.settings.best}: the frames to score on lack such labels; name another.")

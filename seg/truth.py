@@ -12,7 +12,7 @@ from describer.masks import iou
 from describer.seg.regions import Part, build_scene
 from describer.seg.synth.scene import SynthFrame, SynthObject
 from describer.taxonomy import Taxonomy
-from describer.types import Activity, Appearance, Relation, Scene
+from describer.types import Activity, Appearance, Interaction, Relation, Scene
 
 _MATCH_IOU = 0.3
 _STRIDE = 2  # matching and depth look at every second pixel: four times cheaper, same answer
@@ -86,11 +86,14 @@ def _with_actions(scene: Scene, frame: SynthFrame, matched: Mapping[int, SynthOb
     labels = {region.label: region.id for region in scene.regions}
     owner = {thing.instance_id: region_id for region_id, thing in matched.items()}
     by_id = {thing.instance_id: thing for thing in frame.objects}
-    actions = []
+    actions, deeds = [], []
     for region_id, thing in matched.items():
-        if thing.acts_on is None or thing.acts_on not in by_id:
+        if scene.region(region_id).kind != "instrument":
             continue
-        target = owner.get(thing.acts_on, labels.get(by_id[thing.acts_on].label))
-        if target is not None and target != region_id:
-            actions.append(Relation(region_id, "acts on", target))
-    return replace(scene, relations=(*scene.relations, *actions))
+        object_ = by_id.get(thing.acts_on) if thing.acts_on is not None else None
+        target_id = None if object_ is None else owner.get(object_.instance_id, labels.get(object_.label))
+        target_id = None if target_id == region_id else target_id
+        deeds.append(Interaction(region_id, thing.action, None if object_ is None else object_.label, target_id, 1.0))
+        if target_id is not None:
+            actions.append(Relation(region_id, "acts on", target_id))
+    return replace(scene, relations=(*scene.relations, *actions), interactions=tuple(deeds))

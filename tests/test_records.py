@@ -34,7 +34,7 @@ def test_layout_is_the_documented_one():
     assert data["frame"] == {
         "source": "case 1/ä#1.png", "index": 4, "time_s": 1.25, "size_wh": [160, 128], "sha256": "0f" * 32,
     }  # fmt: skip
-    assert list(data["scene"]) == ["regions", "relations", "activities"]
+    assert list(data["scene"]) == ["regions", "relations", "activities", "interactions"]
     region = data["scene"]["regions"][0]
     assert list(region) == [
         "id", "label", "kind", "score", "mask", "box_xyxy", "area_fraction", "place", "depth_rank", "track_id",

@@ -138,12 +138,12 @@ def test_loss_falls_and_scores_rise(tmp_path: Path, source: Source) -> None:
     long = settings(steps=60, lr=3e-3, ema_decay=0.9)
     model = train_scene(config(), [source], tmp_path / "run", long, progress=news.append)
     assert np.mean([n.loss for n in news[-10:]]) < 0.6 * np.mean([n.loss for n in news[:5]])
-    scores = evaluate_scene(model, source.dataset, HW)
+    scores = evaluate_scene(model, source.dataset)
     assert scores["miou"] > 0.6 and scores["n"] == 8
     assert (scores["activity_n"], scores["depth_n"]) == (5, 4)
     assert news[-1].left_s == 0 and news[-1].step == 60
     again = SceneModel.from_pretrained(tmp_path / "run", dtype=torch.float32)
-    assert evaluate_scene(again, source.dataset, HW)["miou"] == pytest.approx(scores["miou"], abs=1e-4)
+    assert evaluate_scene(again, source.dataset)["miou"] == pytest.approx(scores["miou"], abs=1e-4)
 
 
 class KilledError(Exception):
@@ -184,9 +184,9 @@ def test_the_best_scored_model_is_kept(tmp_path: Path, source: Source) -> None:
         rows = list(csv.DictReader(file))
     assert [int(row["step"]) for row in rows] == [4, 8, 12, 16, 20]
     best = max(float(row["miou"]) for row in rows)
-    assert evaluate_scene(model, source.dataset, HW)["miou"] == pytest.approx(best, abs=1e-5)
+    assert evaluate_scene(model, source.dataset)["miou"] == pytest.approx(best, abs=1e-5)
     again = SceneModel.from_pretrained(tmp_path / "run", dtype=torch.float32)
-    assert evaluate_scene(again, source.dataset, HW)["miou"] == pytest.approx(best, abs=1e-5)
+    assert evaluate_scene(again, source.dataset)["miou"] == pytest.approx(best, abs=1e-5)
     with pytest.raises(InputError, match="--best f1"):
         train_scene(config(), [source], tmp_path / "x", settings(best="f1"), validation=source.dataset)
     with pytest.raises(InputError, match="lack such labels"):
