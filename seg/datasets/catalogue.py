@@ -1,0 +1,51 @@
+"""Every dataset that can be read. A new one is a module with a `Dataset`, its taxonomy, its test and a line here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from describer.errors import InputError
+from describer.seg.datasets import corrected, cvc_clinicdb, kvasir_seg, synth
+from describer.seg.datasets.dataset import Dataset
+
+# The first whose layout fits is taken, so those with marks of their own come before plain images and masks.
+DATASETS: tuple[Dataset, ...] = (
+    synth.DATASET,
+    corrected.DATASET,
+    kvasir_seg.DATASET,
+    cvc_clinicdb.DATASET,
+)
+
+
+def named(name: str) -> Dataset:
+    """The dataset of that name; InputError lists the known ones."""
+    for dataset in DATASETS:
+        if dataset.name == name:
+            return dataset
+    known = ", ".join(dataset.name for dataset in DATASETS)
+    raise InputError(f"dataset {name!r} is unknown; use one of {known}.")
+
+
+def find(root: Path, name: str | None = None) -> Dataset:
+    """The dataset that lies in a folder, told by its layout unless it is named.
+
+    InputError when there is no such folder, or when its layout is none that is known, with the nearest one.
+    """
+    if not root.is_dir():
+        raise InputError(f"{root} is not a folder; give the folder that the dataset was unpacked into.")
+    if name is not None:
+        return named(name)
+    for dataset in DATASETS:
+        if dataset.recognise(root):
+            return dataset
+    raise InputError(_unrecognised(root))
+
+
+def _unrecognised(root: Path) -> str:
+    known = ", ".join(dataset.name for dataset in DATASETS)
+    nearest = min(DATASETS, key=lambda dataset: len(dataset.missing_marks(root)) / len(dataset.marks))
+    missing = nearest.missing_marks(root)
+    near = ""
+    if len(missing) < len(nearest.marks):
+        near = f"; the nearest is {nearest.name} ({nearest.layout}), of which {' and '.join(missing)} is missing"
+    return f"{root} has none of the layouts that are known ({known}){near}; see describer data list."
