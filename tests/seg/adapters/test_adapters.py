@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 import pytest
 import torch
 
@@ -18,12 +16,6 @@ from describer.seg.adapters import (
     plain_state_dict,
 )
 from tests.seg.adapters.tiny import KINDS, LINEAR, adapted, backbone, config, run, shake
-
-
-@pytest.fixture(scope="module", autouse=True)
-def imported_peft() -> None:
-    """Seconds of import, once and before any test is timed."""
-    import_module("peft")
 
 
 @pytest.mark.parametrize("kind", KINDS)

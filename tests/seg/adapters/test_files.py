@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,6 @@ from describer.errors import ModelError, OutputError
 from describer.seg.adapters import adapter_state_dict, merge_adapter
 from describer.seg.adapters.files import fingerprint, load_adapter, save_adapter
 from tests.seg.adapters.tiny import KINDS, adapted, backbone, config, run, shake
-
-
-@pytest.fixture(scope="module", autouse=True)
-def imported_peft() -> None:
-    """Seconds of import, once and before any test is timed."""
-    import_module("peft")
 
 
 def saved(kind: str, path: Path) -> Path:
