@@ -1,4 +1,4 @@
-"""Losses for full and partial labels, and how several of them become one step.
+"""Losses for full and partial labels; balancing.py makes one step of them.
 
 A label map holds class ids and the codes of codes.py; the loss of a code is the negative log of the summed
 probability of the classes it stands for.
@@ -7,11 +7,10 @@ probability of the classes it stands for.
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from describer.errors import DescriberError
@@ -183,54 +182,3 @@ def scene_losses(
         masked = batch["annotated"][:, list(instruments)].all(1)
         losses["boxes"] = box_evidence(logits, boxes, kinds[..., 0].masked_fill(masked[:, None], -1))
     return losses
-
-
-class Balancer(nn.Module, ABC):
-    """Turns the tasks' losses into gradients. One small class a strategy; its own parameters are trained along."""
-
-    @abstractmethod
-    def backward(self, losses: dict[str, Tensor], shared: Sequence[nn.Parameter]) -> Tensor:
-        """Accumulate `.grad` in everything that the losses reach and return the total that was minimised.
-
-        `shared` are the parameters all tasks meet in, for strategies that compare the tasks' gradients.
-        """
-
-
-class EqualBalancer(Balancer):
-    """The sum of the losses, each times a fixed weight (1 where none is given)."""
-
-    def __init__(self, weights: dict[str, float] | None = None) -> None:
-        super().__init__()
-        self.weights = weights or {}
-
-    def backward(self, losses: dict[str, Tensor], shared: Sequence[nn.Parameter]) -> Tensor:
-        total = torch.stack([self.weights.get(name, 1.0) * loss for name, loss in losses.items()]).sum()
-        total.backward()
-        return total.detach()
-
-
-class UncertaintyBalancer(Balancer):
-    """Homoscedastic uncertainty (Kendall et al., arXiv 1705.07115): exp(-s) loss + s, with one learned s a task."""
-
-    def __init__(self, tasks: Sequence[str] = TASKS) -> None:
-        super().__init__()
-        self.log_variance = nn.ParameterDict({task: nn.Parameter(torch.zeros(())) for task in tasks})
-
-    def backward(self, losses: dict[str, Tensor], shared: Sequence[nn.Parameter]) -> Tensor:
-        terms = [(-self.log_variance[k]).exp() * loss + self.log_variance[k] for k, loss in losses.items()]
-        total = torch.stack(terms).sum()
-        total.backward()
-        return total.detach()
-
-
-def make_balancer(name: str, weights: dict[str, float] | None = None) -> Balancer:
-    """The strategy called `name`: "equal" (with fixed weights) or "uncertainty"."""
-    if name == "equal":
-        return EqualBalancer(weights)
-    if name == "uncertainty":
-        return UncertaintyBalancer()
-    raise DescriberError(f"balance '{name}' is unknown; choose equal or uncertainty.")
-
-
-def gradient_cosines(losses: dict[str, Tensor], shared: Sequence[nn.Parameter]) -> dict[str, float]:
-    raise NotImplementedError

@@ -13,14 +13,15 @@ from torch import Tensor, nn
 from describer.devices import multiplies_bfloat16
 from describer.errors import DescriberError
 from describer.seg.adapters import adapter_parameters, adapter_phases
+from describer.seg.balancing import gradient_cosines, make_balancer
 from describer.seg.image import TRAIN_HW, normalise
-from describer.seg.losses import TASKS, gradient_cosines, make_balancer, scene_losses
+from describer.seg.losses import TASKS, scene_losses
 from describer.seg.model import SceneModel
 from describer.seg.processes import average_gradients, mean_over_processes
 
 STAGES = ("full", "heads", "adapter")
 TASK_WEIGHTS = {"segmentation": 1.0, "activity": 0.3, "phase": 0.1, "depth": 0.5, "interaction": 0.2, "boxes": 0.1}
-"""What balance "equal" weighs each task with."""
+"""What the balances that find no weights themselves (equal, pcgrad, bloop) weigh each task with."""
 
 
 PRECISIONS = ("auto", "bf16", "no")
@@ -107,8 +108,7 @@ class Trainer:
 
     def __init__(self, model: SceneModel, settings: TrainSettings) -> None:
         self.model, self.settings = model.train(), settings
-        weights = settings.task_weights if settings.balance == "equal" else None
-        self.balancer = make_balancer(settings.balance, weights).to(model.device)
+        self.balancer = make_balancer(settings.balance, settings.task_weights, self.tasks).to(model.device)
         given = settings.class_weights
         self.class_weights = None if given is None else torch.tensor(given, device=model.device)
         auto = settings.precision == "auto" and multiplies_bfloat16(model.device)
@@ -174,15 +174,18 @@ class Trainer:
         told = []
         for part in self._parts(batch):
             losses = self.losses(part)
-            shares = {name: loss / self.settings.accumulate for name, loss in losses.items()}
-            total = self.balancer.backward(shares, self.moving)
-            told.append(torch.stack([total, *(loss.detach() for loss in shares.values())]))
-        average_gradients([*self.moving, *self.balancer.parameters()])
+            total = self.balancer.backward(losses, self.moving)
+            told.append(torch.stack([total, *(loss.detach() for loss in losses.values())]))
+        moving = [*self.moving, *self.balancer.parameters()]
+        for parameter in moving:
+            if parameter.grad is not None:  # divided after the balancing: a logarithm would not see it done before
+                parameter.grad /= len(told)
+        average_gradients(moving)
         nn.utils.clip_grad_norm_(self.moving, self.settings.clip_norm)
         self.optimizer.step()
         self.done += 1
         self.ema.update(self.done)
-        total, *each = mean_over_processes(torch.stack(told).sum(0)).unbind()
+        total, *each = mean_over_processes(torch.stack(told).mean(0)).unbind()
         return total, dict(zip(losses, each, strict=True))
 
     def _parts(self, batch: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:

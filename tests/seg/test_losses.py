@@ -7,7 +7,6 @@ import math
 import pytest
 import torch
 
-from describer.errors import DescriberError
 from describer.seg import losses
 from describer.seg.codes import IGNORE, REST, SOME_INSTRUMENT
 
@@ -116,17 +115,3 @@ def test_activity_ignores_unknown() -> None:
 def test_labels_are_sampled_at_cell_centres() -> None:
     labels = torch.arange(8).repeat(8, 1)[None].byte()
     assert losses.labels_at(labels, (2, 2)).tolist() == [[[2, 6], [2, 6]]]
-
-
-def test_balancers() -> None:
-    x = torch.ones((), requires_grad=True)
-    total = losses.make_balancer("equal", {"a": 2.0}).backward({"a": 3 * x, "b": x}, [])
-    assert float(total) == 7 and x.grad is not None and float(x.grad) == 7
-    x.grad = None
-    balancer = losses.make_balancer("uncertainty")
-    balancer.backward({"segmentation": 3 * x, "depth": x}, [])
-    assert x.grad is not None and float(x.grad) == 4
-    slopes = [p.grad for p in balancer.parameters()]
-    assert sorted(float(g) for g in slopes if g is not None) == [-2.0, 0.0]
-    with pytest.raises(DescriberError, match="fair"):
-        losses.make_balancer("fair")
