@@ -1,6 +1,6 @@
 """The batch runner: frames in, one record a frame out, resumable after any kill.
 
-A reader thread decodes ahead, the model runs in the caller's thread, a few threads draw overlays; every
+A reader thread decodes ahead, the model runs in the caller's thread, a few threads draw pictures; every
 queue between them is bounded, so memory does not grow with the number of frames.
 """
 
@@ -12,12 +12,13 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import cv2
 
+from describer.depths import encode_depth, resize_depth
 from describer.errors import DescriberError, InputError, OutputError
 from describer.frames import iter_frames
 from describer.overlay import draw_overlay
@@ -65,7 +66,7 @@ class RunSummary:
 
 @dataclass(frozen=True, slots=True)
 class _Finished:
-    """A batch whose records wait for their overlays to be on disk."""
+    """A batch whose records wait for their pictures to be on disk."""
 
     records: list[Record]
     drawings: list[Future[None]]
@@ -132,9 +133,9 @@ class _Job:
         self.skipped = 0
 
     def consume(self, batches: Iterable[list[Item]]) -> None:
-        """Overlays of one batch are drawn while the model works on the next; then its records are written."""
+        """Pictures of one batch are drawn while the model works on the next; then its records are written."""
         waiting: _Finished | None = None
-        with ThreadPoolExecutor(_DRAWING_THREADS, thread_name_prefix="overlay") as pool:
+        with ThreadPoolExecutor(_DRAWING_THREADS, thread_name_prefix="drawing") as pool:
             try:
                 for batch in batches:
                     finished = self._batch(batch, pool)
@@ -161,6 +162,10 @@ class _Job:
         drawings, records = [], []
         for item, wanted in zip(batch, missing):
             record = item if isinstance(item, Failure) else next(described)
+            if wanted and isinstance(record, Annotation) and record.scene.depth is not None:
+                # The whole source name stays, as in the overlays'.
+                record = replace(record, depth=f"depth/{record.frame.source}.png")
+                drawings.append(pool.submit(self._save_depth, record))
             if wanted:
                 records.append(record)
             if wanted and self.tracked and isinstance(record, Annotation):
@@ -183,6 +188,11 @@ class _Job:
             record = self.results.record_of(_source(item))
             if self.tracked and isinstance(record, Annotation):
                 self.tracked.saw(record)
+
+    def _save_depth(self, annotation: Annotation) -> None:
+        depth = annotation.scene.depth
+        if annotation.depth is not None and depth is not None:
+            self.results.write_file(annotation.depth, encode_depth(resize_depth(depth, annotation.frame.size_wh)))
 
     def _draw(self, frame: Frame, annotation: Annotation) -> None:
         picture = draw_overlay(frame.image, annotation, self.describer.taxonomy)

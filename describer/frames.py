@@ -24,8 +24,9 @@ from describer.video import VIDEO_SUFFIXES, sampled_count, video_frames
 
 __all__ = ["as_frame", "count_frames", "iter_frames", "pixels_sha256", "read_image"]
 
-# A folder that holds these is some run's output; its overlays are not anybody's frames.
+# A folder that holds these is some run's output; its pictures are not anybody's frames.
 _RESULT_FILES = ("run.json", "annotations.jsonl")
+_RESULT_PICTURES = ("overlays", "depth")
 
 
 def pixels_sha256(image: np.ndarray) -> str:
@@ -144,7 +145,7 @@ def _walk(folder: Path, root: Path, above: frozenset[Path]) -> Iterator[tuple[Pa
     for entry in entries:
         if entry.is_dir():
             looped = entry.is_symlink() and entry.resolve() in here
-            ours = _is_results(entry) or (entry.name == "overlays" and _is_results(folder))
+            ours = _is_results(entry) or (entry.name in _RESULT_PICTURES and _is_results(folder))
             if not looped and not ours and not entry.name.startswith("."):
                 yield from _walk(entry, root, here)
         elif _known(entry):

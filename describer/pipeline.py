@@ -33,7 +33,8 @@ class Describer:
 
     ``scene_model`` and ``vlm`` are "embedded" (the weights in the package), a local folder, or for ``vlm`` a
     hub id or "echo"; ``adapter`` is a LoRA folder; ``device`` "auto", "cpu", "cuda"; ``prompt`` says what the
-    language model is shown ("frame,facts,overlay,crop" in any combination, None = what it was tuned with).
+    language model is shown ("frame,facts,overlay,crop" in any combination, None = what it was tuned with);
+    with ``depth`` the scenes come with their depth maps.
     """
 
     def __init__(
@@ -45,13 +46,17 @@ class Describer:
         prompt: str | None = None,
         generation: GenerationSettings | None = None,
         quantize: str | None = None,
+        depth: bool = False,
     ) -> None:
         self.device = pick_device(device)
         with quiet():
             self.scene_model = ScenePredictor.load(scene_model, self.device)
+        if depth:
+            self.scene_model.require_depth()
         self.vlm = load_vlm(vlm, adapter=adapter, device=self.device, quantize=quantize)
         self.taxonomy = self.scene_model.taxonomy
         self.quantize = quantize
+        self.depth = depth
         self.generation = generation or GenerationSettings()
         self.prompt = self._prompt_options(prompt)
 
@@ -67,6 +72,7 @@ class Describer:
             "device": self.device,
             "quantize": self.quantize,
             "prompt_options": self.prompt.to_dict(),
+            **({"depth": True} if self.depth else {}),
         }
 
     def provenance(self) -> Provenance:
@@ -93,7 +99,7 @@ class Describer:
 
     def find_scenes(self, frames: Sequence[Frame]) -> list[Scene]:
         """What the scene model sees in each frame, in order."""
-        return self.scene_model.predict([frame.image for frame in frames])
+        return self.scene_model.predict([frame.image for frame in frames], depth=self.depth)
 
     def annotate_frames(self, frames: Sequence[Frame], scenes: Sequence[Scene] | None = None) -> list[Annotation]:
         """Annotations of the frames, in order; every region of every frame goes through one batched generate.

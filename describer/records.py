@@ -56,6 +56,7 @@ def to_dict(record: Record) -> dict[str, Any]:
         },
         "scene": scene_to_dict(record.scene),
         "descriptions": [_description_to_dict(description) for description in record.descriptions],
+        "depth": record.depth,
         "provenance": provenance_to_dict(record.provenance),
     }
 
@@ -152,7 +153,8 @@ def _annotation(data: Mapping[str, Any]) -> Annotation:
         dict(made["prompts"]), dict(made["generation"]), made["version"],
     )  # fmt: skip
     descriptions = tuple(_description(entry) for entry in data["descriptions"])
-    return Annotation(ref, scene_from_dict(data["scene"], ref.size_wh), descriptions, provenance)
+    scene = scene_from_dict(data["scene"], ref.size_wh)
+    return Annotation(ref, scene, descriptions, provenance, depth=data.get("depth"))
 
 
 def scene_from_dict(data: Mapping[str, Any], size_wh: tuple[int, int]) -> Scene:

@@ -3,6 +3,7 @@
 OUT/run.json            what the records were made with, and its hash
 OUT/annotations.jsonl   one record a frame, append-only while the run goes on
 OUT/overlays/           a picture a frame
+OUT/depth/              a depth map a frame, where asked for (see describer.depths)
 OUT/summary.json        counts and rates of the finished run
 """
 
@@ -211,7 +212,8 @@ class ResultsFolder:
         self._file.truncate(0)
         for name in ("summary.json", "run.json"):
             (self.path / name).unlink(missing_ok=True)
-        shutil.rmtree(self.path / "overlays", ignore_errors=True)
+        for name in ("overlays", "depth"):
+            shutil.rmtree(self.path / name, ignore_errors=True)
 
     def _sweep(self) -> None:
         for left in self._partial.iterdir():

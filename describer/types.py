@@ -144,13 +144,18 @@ class Interaction:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """The scene graph of one frame."""
+    """The scene graph of one frame.
+
+    ``depth``, where it was asked for, is a relative depth map (h, w) of the whole frame at a size of its own, float32,
+    larger = farther, NaN outside of the scope's view. It is no part of a record: a run keeps it as a picture.
+    """
 
     size_wh: tuple[int, int]
     regions: tuple[Region, ...] = ()
     relations: tuple[Relation, ...] = ()
     activities: tuple[Activity, ...] = ()
     interactions: tuple[Interaction, ...] = ()
+    depth: np.ndarray | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         ids = [region.id for region in self.regions]
@@ -240,13 +245,17 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """The one record that leaves the building."""
+    """The one record that leaves the building.
+
+    ``depth`` is the frame's depth picture (see describer.depths), named from the folder of the records.
+    """
 
     frame: FrameRef
     scene: Scene
     descriptions: tuple[Description, ...]
     provenance: Provenance
     schema_version: int = SCHEMA_VERSION
+    depth: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,9 @@ from describer.errors import DescriberError, ModelError
 from describer.seg.actions import tip_boxes, with_interactions
 from describer.seg.config import SceneConfig
 from describer.seg.image import to_pixels
-from describer.seg.model import SceneModel, SceneOutput, interpolate
+from describer.seg.model import SceneModel, SceneOutput, disparity_to_depth, interpolate
 from describer.seg.regions import WORK_PX, build_scene, find_parts
+from describer.seg.shafts import surround
 from describer.taxonomy import Taxonomy, load_taxonomy
 from describer.types import Activity, Scene
 
@@ -92,14 +93,21 @@ class ScenePredictor:
         name = EMBEDDED if spec == EMBEDDED else folder.name
         return cls(model, f"{name}@{digest}", device, folder)
 
-    def predict(self, images: Sequence[np.ndarray], batch_size: int = 8) -> list[Scene]:
-        """Scenes of RGB uint8 ``(H, W, 3)`` frames of any sizes, in order."""
+    def predict(self, images: Sequence[np.ndarray], batch_size: int = 8, depth: bool = False) -> list[Scene]:
+        """Scenes of RGB uint8 ``(H, W, 3)`` frames of any sizes, in order; with their depth maps where asked for."""
+        if depth:
+            self.require_depth()
         scenes: list[Scene] = []
         for start in range(0, len(images), batch_size):
             chunk = images[start : start + batch_size]
             output = self.forward(chunk)
-            scenes += [self._scene(output, row, image.shape[:2]) for row, image in enumerate(chunk)]
+            scenes += [self._scene(output, row, image.shape[:2], depth) for row, image in enumerate(chunk)]
         return scenes
+
+    def require_depth(self) -> None:
+        """ModelError unless the model has a depth head."""
+        if self.model.depth is None:
+            raise ModelError(f"scene model {self.name!r} tells no depth; leave --depth out or use another scene model.")
 
     @torch.inference_mode()
     def forward(self, images: Sequence[np.ndarray]) -> SceneOutput:
@@ -110,7 +118,7 @@ class ScenePredictor:
         output: SceneOutput = self.model(to_pixels(images, self.input_hw).to(self.device))
         return output
 
-    def _scene(self, output: SceneOutput, row: int, hw: tuple[int, int]) -> Scene:
+    def _scene(self, output: SceneOutput, row: int, hw: tuple[int, int], depth: bool) -> Scene:
         work_hw = _work_size(hw)
         probabilities = self._probabilities(output, row, work_hw)
         disparity = None
@@ -118,6 +126,8 @@ class ScenePredictor:
             disparity = interpolate(output.disparity[0][row : row + 1], work_hw)[0, 0].cpu().numpy()
         parts = find_parts(probabilities, disparity, self.model.config.class_names, self.taxonomy)
         scene = build_scene(parts, (hw[1], hw[0]), self._activity(output, row))
+        if depth and disparity is not None:
+            scene = replace(scene, depth=_view_depth(disparity, probabilities[0]))
         return self._with_interactions(self._with_phase(scene, output, row), output, row)
 
     @torch.inference_mode()
@@ -156,6 +166,12 @@ class ScenePredictor:
         if output.activity_logits is None:
             return ()
         return (_likeliest("activity", output.activity_logits[row], self.model.config.activity_names),)
+
+
+def _view_depth(disparity: np.ndarray, outside: np.ndarray) -> np.ndarray:
+    """Depth (h, w) of a disparity map, NaN where the probability of being outside of the view says so."""
+    depth = disparity_to_depth(torch.from_numpy(disparity)).numpy()
+    return np.where(surround(outside > 0.5), np.float32(np.nan), depth)
 
 
 def _likeliest(level: str, logits: Tensor, names: Sequence[str]) -> Activity:

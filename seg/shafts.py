@@ -35,19 +35,27 @@ class _Shaft:
         return np.hypot(*(points_xy - nearest).T) / self.half_px
 
 
-def view_rim(outside: np.ndarray) -> np.ndarray:
-    """Where instruments enter: along the frame, and along the dark surround that reaches the frame.
+def surround(outside: np.ndarray) -> np.ndarray:
+    """The dark surround of the view: what of ``outside``, a ``(h, w)`` bool mask, reaches the frame.
 
-    ``outside`` is a ``(h, w)`` bool mask; a dark hole inside of the view (a lumen) is no surround.
+    A dark hole inside of the view (a lumen) is none.
     """
-    frame = np.ones_like(outside)
-    frame[_RIM_PX:-_RIM_PX, _RIM_PX:-_RIM_PX] = False
-    surround = [part for part in components(outside, 1) if (part & frame).any()]
-    if not surround:
-        return frame
-    dark = np.logical_or.reduce(surround).astype(np.uint8)
+    frame = _frame(outside.shape)
+    parts = [part for part in components(outside, 1) if (part & frame).any()]
+    return np.logical_or.reduce(parts) if parts else np.zeros_like(outside)
+
+
+def view_rim(outside: np.ndarray) -> np.ndarray:
+    """Where instruments enter: along the frame, and along the surround. ``outside`` is a ``(h, w)`` bool mask."""
     size = 2 * _RIM_PX + 3  # a predicted border leaves a pixel or two between the surround and the instrument
-    return frame | cv2.dilate(dark, np.ones((size, size), np.uint8)).astype(bool)
+    around = cv2.dilate(surround(outside).astype(np.uint8), np.ones((size, size), np.uint8)).astype(bool)
+    return _frame(outside.shape) | around
+
+
+def _frame(hw: tuple[int, ...]) -> np.ndarray:
+    edge = np.ones(hw, bool)
+    edge[_RIM_PX:-_RIM_PX, _RIM_PX:-_RIM_PX] = False
+    return edge
 
 
 def split_shafts(mask: np.ndarray, rim: np.ndarray, least_px: float) -> list[np.ndarray]:

@@ -11,6 +11,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +20,12 @@ import pytest
 from PIL import Image
 
 from describer.annotate import ahead, run
+from describer.depths import read_depth
 from describer.errors import InputError, OutputError, RecordError
+from describer.frames import iter_frames
 from describer.records import read_records
 from describer.results import ResultsFolder
-from describer.types import Annotation, Failure
+from describer.types import Annotation, Failure, Frame, Scene
 from tests.fake_describer import FakeDescriber
 
 
@@ -261,6 +265,43 @@ def test_two_runs_at_once_in_one_folder_are_refused(frames, tmp_path):
 def test_no_overlays_when_not_wanted(frames, tmp_path):
     run(FakeDescriber(), str(frames), tmp_path / "out", overlays=False)
     assert not (tmp_path / "out/overlays").exists()
+
+
+class DepthDescriber(FakeDescriber):
+    """Its depth follows from the frame; a corner is outside of the view."""
+
+    def find_scenes(self, frames: Sequence[Frame]) -> list[Scene]:
+        return [replace(self._scene(frame), depth=self.depth(frame)) for frame in frames]
+
+    @staticmethod
+    def depth(frame: Frame) -> np.ndarray:
+        depth: np.ndarray = 1 + frame.image[::2, ::2, 0].astype(np.float32) / 16
+        depth[:4, :6] = np.nan
+        return depth
+
+
+def test_depth_maps_lie_beside_the_records_that_name_them(frames, tmp_path):
+    run(DepthDescriber(), str(frames), tmp_path / "out", batch_size=3)
+    records = list(read_records(tmp_path / "out" / "annotations.jsonl"))
+    assert [r.depth for r in records] == [f"depth/f{i}.png.png" for i in range(7)]
+    given = DepthDescriber.depth(next(iter_frames(str(frames))))
+    depth = read_depth(tmp_path / "out" / records[0].depth)
+    assert depth.shape == (32, 48) and np.array_equal(np.isnan(depth[1::2, 1::2]), np.isnan(given))
+    assert np.nanmax(depth) <= np.nanmax(given) + 1e-3 and np.nanmin(depth) >= np.nanmin(given) - 1e-3
+    run(FakeDescriber(), str(frames), tmp_path / "plain", batch_size=3)
+    assert not (tmp_path / "plain" / "depth").exists()
+
+
+def test_a_broken_run_with_depth_resumes_to_the_unbroken_one(frames, tmp_path):
+    run(DepthDescriber(), str(frames), tmp_path / "whole", batch_size=3)
+    run(DepthDescriber(), str(frames), tmp_path / "cut", batch_size=3, limit=3)
+    (tmp_path / "cut" / "annotations.jsonl").open("ab").write(b'{"schema')
+    run(DepthDescriber(), str(frames), tmp_path / "cut", batch_size=3)
+    assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
+    run(DepthDescriber(), str(frames), frames, batch_size=3)
+    assert run(DepthDescriber(), str(frames), frames, batch_size=3).frames == 7  # its maps are no frames
+    run(FakeDescriber(), str(frames), tmp_path / "cut", batch_size=3, overwrite=True)
+    assert not (tmp_path / "cut" / "depth").exists()
 
 
 def test_nothing_is_made_of_an_empty_source(tmp_path):

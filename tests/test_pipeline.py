@@ -19,7 +19,7 @@ from describer.records import from_dict, to_dict
 from describer.seg.synth import render
 from describer.types import Annotation, Mask
 from describer.vlm.base import Generated, GenerationSettings
-from tests.tiny import save_tiny_scene_model
+from tests.tiny import save_tiny_scene_model, tiny_scene_model
 
 HW = (128, 160)
 
@@ -154,6 +154,23 @@ def test_settings_hold_what_changes_the_output_and_nothing_else(describer, folde
     other = Describer(str(folder), "echo", device="cpu", prompt="facts", generation=GenerationSettings(seed=5))
     changed = {key for key, value in other.settings().items() if value != settings[key]}
     assert changed == {"generation", "prompt_options"}
+
+
+def test_depth_comes_with_the_scene_where_asked_for(folder, image, annotation) -> None:
+    deep = Describer(str(folder), "echo", device="cpu", depth=True)
+    assert deep.settings()["depth"] and annotation.scene.depth is None
+    seen = deep.annotate(image)
+    assert seen == annotation and seen.scene.depth is not None
+    known = np.isfinite(seen.scene.depth)
+    assert known.any() and (seen.scene.depth[known] >= 1).all() and (seen.scene.depth[known] <= 100).all()
+
+
+def test_depth_of_a_model_that_tells_none_is_refused(folder, tmp_path) -> None:
+    model = tiny_scene_model()
+    model.config.depth, model.depth = False, None
+    model.save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="tells no depth"):
+        Describer(str(tmp_path), "echo", device="cpu", depth=True)
 
 
 def test_what_is_shown_to_the_language_model_matters(folder, image, annotation) -> None:

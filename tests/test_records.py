@@ -30,7 +30,7 @@ def example() -> Annotation:
 
 def test_layout_is_the_documented_one():
     data = to_dict(example())
-    assert list(data) == ["schema_version", "frame", "scene", "descriptions", "provenance"]
+    assert list(data) == ["schema_version", "frame", "scene", "descriptions", "depth", "provenance"]
     assert data["frame"] == {
         "source": "case 1/ä#1.png", "index": 4, "time_s": 1.25, "size_wh": [160, 128], "sha256": "0f" * 32,
     }  # fmt: skip
@@ -81,6 +81,17 @@ def test_numbers_of_numpy_are_written_too():
     region = replace(scene.regions[0], score=np.float32(0.5))
     line = to_line(annotation(replace(scene, regions=(region,)), np.float32(0.5)))
     assert json.loads(line)["scene"]["regions"][0]["score"] == 0.5
+
+
+def test_a_depth_map_is_named_and_its_pixels_stay_out():
+    scene = replace(example().scene, depth=np.ones((4, 5), np.float32))
+    record = replace(annotation(scene), depth="depth/a.png.png")
+    data = to_dict(record)
+    assert data["depth"] == "depth/a.png.png" and to_dict(example())["depth"] is None
+    back = from_dict(json.loads(to_line(record)))
+    assert isinstance(back, Annotation) and back.depth == record.depth and back.scene.depth is None
+    del data["depth"]  # records of before
+    assert from_dict(data) == replace(back, depth=None)
 
 
 def test_keys_of_later_versions_are_left_aside():

@@ -34,6 +34,7 @@ def annotate(
     track: Annotated[
         bool, typer.Option("--track", help="Follow regions through videos and ordered frames; smooth activities.")
     ] = False,
+    depth: Annotated[bool, typer.Option("--depth", help="Save a depth map for each frame, 16-bit PNG.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     scene_model: Annotated[
         str, typer.Option(help="'embedded', or a folder made by describer train scene.")
@@ -57,7 +58,8 @@ def annotate(
     and a legend below it) and summary.json. A frame that cannot be read becomes an error record and the run
     goes on. Killed or interrupted, the same command goes on where it stopped. With --track a region keeps
     its track_id from frame to frame of its video or folder, and the activity is smoothed over about three
-    seconds (the frame's own stays in "raw").
+    seconds (the frame's own stays in "raw"). With --depth OUT gets depth/, named in each record: 16-bit grey
+    PNG of the frame's size, relative depth = value / 65535 * 100, larger is farther, 0 is outside of the view.
 
     \b
     Exit codes: 0 every frame has its record; 2 nothing could be done;
@@ -73,7 +75,7 @@ def annotate(
     total = count_frames(source, fps=fps, limit=limit)
     from describer.pipeline import Describer
 
-    describer = Describer(scene_model, vlm, adapter, device, prompt, quantize=quantize)
+    describer = Describer(scene_model, vlm, adapter, device, prompt, quantize=quantize, depth=depth)
     with tqdm(total=total, unit="frame", desc="annotate", disable=None, dynamic_ncols=True) as bar:
         summary = run(
             describer,

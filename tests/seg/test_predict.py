@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 from describer.errors import DescriberError, ModelError
@@ -138,3 +139,23 @@ def test_every_frame_is_seen_at_the_size_the_model_was_trained_at(
     monkeypatch.setattr(predictor.model, "forward", lambda pixels: seen.append(tuple(pixels.shape)) or real(pixels))
     predictor.predict([np.zeros((hw[0], hw[1], 3), np.uint8) for hw in ((60, 300), (200, 90))])
     assert seen == [(2, 3, *TRAIN_HW)]
+
+
+def test_depth_is_of_the_same_forward_and_ends_with_the_view(
+    predictor: ScenePredictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hw = (120, 160)
+    logits = torch.full((1, len(CORE_NAMES), 30, 40), -9.0)
+    logits[:, 10] = 9  # liver all over, but for a surround on the left and a hole in the middle
+    logits[:, 0, :, :8] = 99
+    logits[:, 0, 14:18, 20:24] = 99
+    disparity = torch.linspace(0.2, 0.8, 40).expand(1, 1, 30, 40)
+    asked: list[int] = []
+    output = SceneOutput(logits=logits, disparity=(disparity,))
+    monkeypatch.setattr(predictor, "forward", lambda images: asked.append(len(images)) or output)
+    (scene,) = predictor.predict([np.zeros((*hw, 3), np.uint8)], depth=True)
+    assert asked == [1] and scene.depth is not None and scene.depth.shape == hw
+    assert np.isnan(scene.depth[:, :30]).all() and np.isfinite(scene.depth[:, 34:]).all()
+    assert (np.diff(scene.depth[60, 40:]) <= 0).all()  # nearer to the right
+    assert scene.depth[60, 158] == pytest.approx(1 / (0.01 + 0.99 * 0.8), rel=0.02)
+    assert predictor.predict([np.zeros((*hw, 3), np.uint8)])[0].depth is None
