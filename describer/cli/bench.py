@@ -60,6 +60,28 @@ def metrics(
     _show(caption_speed(items, references), as_json)
 
 
+@app.command("adapters")
+def adapters(
+    backbone: Annotated[str, typer.Option(help="embedded, vit-s or vit-b; random weights.")] = "embedded",
+    repeats: Annotated[int, typer.Option(min=1, help="Forwards of each; the median is printed.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """What each kind of adapter costs: parameters, file, training memory, time of a forward, also after merging.
+
+    \b
+      describer bench adapters
+      describer bench adapters --backbone vit-b --json
+    """
+    from dataclasses import asdict
+
+    from describer.bench_adapters import adapter_costs, to_text
+    from describer.vlm.quiet import quiet
+
+    with quiet():
+        costs = adapter_costs(backbone, repeats)
+    typer.echo(json.dumps([asdict(cost) for cost in costs], indent=1) if as_json else to_text(costs))
+
+
 @app.command("scores")
 def scores(
     scene_model: Annotated[str, typer.Option(help="'embedded', or a folder.")] = "embedded",
