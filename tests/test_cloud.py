@@ -136,5 +136,5 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path: Path):
     with pytest.raises(OutputError, match="cannot be written"):
         write_ply(cloud, tmp_path / "no folder" / "c.ply")
     assert not list(tmp_path.iterdir())
-    with pytest.raises(InputError, match="none.png"):
+    with pytest.raises(InputError, match=r"none\.png"):
         frame_cloud(tmp_path / "none.png")
