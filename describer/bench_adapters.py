@@ -180,7 +180,7 @@ def _kept_bytes(model: nn.Module, frame: Tensor) -> int:
 
 def to_text(costs: Sequence[AdapterCost]) -> str:
     """The table for a terminal."""
-    rows = [_HEAD]
+    rows: list[tuple[str, ...]] = [_HEAD]
     for cost in costs:
         merged = "-" if cost.merged_ratio is None else f"{cost.merged_ratio:.2f}"
         differs = "-" if cost.merged_difference is None else f"{cost.merged_difference:.1e}"
