@@ -11,19 +11,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
 from describer.errors import TaxonomyError
 from describer.seg.codes import IGNORE, REST, SOME_INSTRUMENT
-from describer.seg.data import CachedDataset, Sample, collate
+from describer.seg.data import Sample, collate
 from describer.seg.image import to_pixels
 from describer.seg.model import SceneModel, SceneOutput, disparity_to_depth, interpolate
 from describer.seg.regions import class_map
 
 _ANSWERS = ("activity", "phase", "instrument", "verb", "target")
+
+
+class Samples(Protocol):
+    """Frames to score on, of ``classes`` classes; ``folder`` names them in messages. A CachedDataset is one."""
+
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def classes(self) -> int: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Sample: ...
 
 
 @dataclass
@@ -84,7 +99,7 @@ def abs_rel(predicted: np.ndarray, target: np.ndarray) -> float | None:
 
 def evaluate_scene(
     model: SceneModel,
-    dataset: CachedDataset,
+    dataset: Samples,
     batch_size: int = 16,
     limit: int | None = None,
 ) -> dict[str, Any]:

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Measure speed and memory on this machine.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Measure speed, memory and robustness.")
 
 
 @app.callback()
 def bench() -> None:
-    """Measure speed and memory on this machine."""
+    """Measure speed, memory and robustness."""
 
 
 def _show(found: dict[str, Any], as_json: bool) -> None:
@@ -108,3 +108,40 @@ def scores(
         found = scene_scores(ScenePredictor.load(scene_model).model, cache or Path(scratch), real)
     typer.echo(json.dumps({"scene model": found}, indent=1))
     typer.echo(json.dumps({"language model": plain(vlm_scores(scene_model, vlm, adapter, frames))}, indent=1))
+
+
+@app.command("robustness")
+def robustness(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the table, the plot and the frames.")],
+    scene_model: Annotated[str, typer.Option(help="'embedded', or a folder.")] = "embedded",
+    real: Annotated[
+        Path | None, typer.Option(metavar="INDEX_JSON", help="Index of labelled real frames to corrupt too.")
+    ] = None,
+    frames: Annotated[int, typer.Option(min=1, help="Held-out frames of each kind.")] = 100,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """What the scene model loses under the 15 common corruptions at 5 severities, on held-out frames.
+
+    \b
+      describer bench robustness -o robustness --frames 20
+      describer bench robustness -o robustness --scene-model my-scene --real ../shared/data/index.json
+
+    OUT gets robustness.md (the table), robustness.svg (the plot) and robustness.json (every score).
+    """
+    from tqdm import tqdm
+
+    from describer import robustness as bench_robustness
+    from describer.pipeline import pick_device
+    from describer.seg.corruptions import CORRUPTIONS, SEVERITIES
+    from describer.seg.predict import ScenePredictor
+
+    predictor = ScenePredictor.load(scene_model, pick_device(device))
+    model = predictor.model
+    sets = bench_robustness.held_out_sets(out / "frames", frames, real, model.config.vocabulary)
+    total = sum(map(len, sets.values())) * (1 + len(CORRUPTIONS) * len(SEVERITIES))
+    with tqdm(total=total, unit="frame", desc="robustness", disable=None, dynamic_ncols=True) as bar:
+        found = bench_robustness.robustness(model, sets, bar.update)
+    bench_robustness.write(found, predictor.name, out)
+    text = json.dumps(bench_robustness.to_json(found, predictor.name), indent=2) if as_json else None
+    typer.echo(text or bench_robustness.to_text(found))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from html import escape
+from importlib import resources
 
 import numpy as np
 
@@ -52,14 +53,44 @@ def matrix(table: ConfusionTable) -> str:
     return _svg(left + side + 70, top + side + 4, f"confusion: {table.title}", parts, fixed=True)
 
 
-def _cell(x: float, y: float, side: float, share: float) -> str:
+def heat_map(title: str, rows: Sequence[str], groups: Sequence[tuple[str, Sequence[str]]], shares: np.ndarray) -> str:
+    """Shares (rows, all columns of all groups) in percent, coloured by how much is there; NaN stays empty."""
+    cell, left, top, gap = 34, 128, 64, 22
+    parts = [_text(4, 16, title)]
+    x, column = float(left), 0
+    for name, columns in groups:
+        parts.append(_text(x, top - 26, name, css="muted"))
+        for heading in columns:
+            parts.append(_text(x + cell / 2 - 1, top - 8, heading, "middle", "muted"))
+            parts += [
+                _cell(x, top + i * cell, cell, min(float(share), 1.0), share)
+                for i, share in enumerate(shares[:, column])
+                if not np.isnan(share)
+            ]
+            x, column = x + cell, column + 1
+        x += gap
+    parts += [_text(left - 8, top + i * cell + 21, _short(name, 18), "end", title=name) for i, name in enumerate(rows)]
+    # Wide enough for the title, in letters of about 7 px.
+    return _svg(max(x - gap, 7 * len(title)) + 4, top + cell * len(rows) + 4, title, parts, fixed=True)
+
+
+def standalone(chart: str) -> str:
+    """A chart as a file of its own: with the page's colours, light or dark as the reader's screen."""
+    css = resources.files("describer.eval.reports").joinpath("page.css").read_text(encoding="utf-8")
+    head, rest = chart.split(">", 1)
+    opened = head.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+    return f'{opened}><style>{css}</style><rect width="100%" height="100%" fill="var(--paper)"/>{rest}\n'
+
+
+def _cell(x: float, y: float, side: float, share: float, shown: float | None = None) -> str:
+    """A square filled by a share in [0, 1], with ``shown`` (or the share itself) in percent."""
     shape = f'<rect class="track" x="{x}" y="{y}" width="{side - 2}" height="{side - 2}" rx="2"/>'
     if share > 0:
         shape += (
             f'<rect class="cell" x="{x}" y="{y}" width="{side - 2}" height="{side - 2}" rx="2" '
             f'fill-opacity="{max(share, 0.04):.2f}"/>'
         )
-    percent = round(100 * share)
+    percent = round(100 * (share if shown is None else shown))
     if percent:
         shape += _text(x + side / 2 - 1, y + side / 2 + 3, str(percent), "middle", "on" if share > 0.6 else "")
     return shape

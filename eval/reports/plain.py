@@ -19,10 +19,10 @@ def to_text(report: Report) -> str:
     for about, numbers in grouped(report):
         rows.append((f"{about}:", "", "", "", "", ""))
         rows += [("  " + cells[0], *cells[1:]) for cells in (_cells(number, report) for number in numbers)]
-    lines = _aligned(rows)
+    lines = aligned(rows)
     if report.comparisons:
         lines += ["", f"against {report.baseline}:"]
-        lines += _aligned([_COMPARED, *_compared(report)])
+        lines += aligned([_COMPARED, *_compared(report)])
     lines += ["", f"{matched_words(report)} {video_words(report)}."]
     lines += [f"NOTE {s.count} {s.what}: {s.effect} ({', '.join(s.examples)})" for s in report.skips]
     return "\n".join([*lines, DISCLAIMER])
@@ -53,7 +53,8 @@ def _cells(number: Number, report: Report) -> tuple[str, ...]:
     return name, value(interval.value), span(interval, "-"), str(interval.n), number.of, report.split
 
 
-def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
+def aligned(rows: list[tuple[str, ...]]) -> list[str]:
+    """Lines of a table for a terminal, each column as wide as its widest cell."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
 
@@ -70,14 +71,14 @@ def to_markdown(report: Report) -> str:
         *([f"- baseline: `{_md(report.baseline)}`"] if report.baseline else []),
         f"- scored: {matched_words(report)} {video_words(report)}",
         "",
-        *_section("Numbers", ("about", *_HEAD), [(n.about, *_cells(n, report)) for n in report.numbers]),
-        *_section("Against the baseline", _COMPARED, _compared(report)),
-        *_section(
+        *section("Numbers", ("about", *_HEAD), [(n.about, *_cells(n, report)) for n in report.numbers]),
+        *section("Against the baseline", _COMPARED, _compared(report)),
+        *section(
             "Not scored",
             ("count", "what", "effect", "examples"),
             [(str(s.count), s.what, s.effect, ", ".join(s.examples)) for s in report.skips],
         ),
-        *_section(
+        *section(
             "By class",
             ("label", "IoU", "Dice", "n frames", "split"),
             [(c.label, value(c.iou), value(c.dice), str(c.n_frames), report.split) for c in report.classes],
@@ -86,7 +87,7 @@ def to_markdown(report: Report) -> str:
     if report.cases:
         for title, cases in (("Worst cases", report.cases.worst), ("Best cases", report.cases.best)):
             rows = [_case(case) for case in cases]
-            lines += _section(f"{title}, by {report.cases.ranked_by}", ("id", "scores", "run", "truth"), rows)
+            lines += section(f"{title}, by {report.cases.ranked_by}", ("id", "scores", "run", "truth"), rows)
     lines += ["## How the numbers were taken", "", *(f"- {_md(rule)}" for rule in report.rules), ""]
     return "\n".join([*lines, f"{DISCLAIMER} describer {report.version}.", ""])
 
@@ -96,7 +97,8 @@ def _case(case: Case) -> tuple[str, ...]:
     return case.id, scores, " / ".join(case.said), " / ".join(case.true)
 
 
-def _section(title: str, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+def section(title: str, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    """Lines of a Markdown heading and table; none without rows."""
     if not rows:
         return []
     table = [f"| {' | '.join(map(_md, row))} |" for row in [head, *rows]]
