@@ -27,14 +27,14 @@ class ZeroConv2d(nn.Conv2d):
 class CrossSpatialAttention(nn.Module):
     """Two branches that weigh each other's map; the sigmoid of their sum gates the input.
 
-    Shape: (N, C, h, w) -> (N, C, h, w), every item of the batch is one window.
+    Shape: (N, C, h, w) -> (N, C, h, w); in `SmaStem` every item of the batch is one window.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, groups: int | None = None) -> None:
         super().__init__()
         self.mix = nn.Conv2d(width, width, 1)
         self.local = nn.Conv2d(width, width, 3, padding=1)
-        self.norm = nn.GroupNorm(max(width // GROUP_CHANNELS, 1), width)
+        self.norm = nn.GroupNorm(groups or max(width // GROUP_CHANNELS, 1), width)
 
     def forward(self, x: Tensor) -> Tensor:
         along_h, along_w = x.mean(3, keepdim=True), x.mean(2, keepdim=True)
