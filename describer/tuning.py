@@ -12,6 +12,7 @@ import torch
 
 from describer.caches import HELD_OUT_SEED, TOOLS, real_caches, rendered_cache
 from describer.cards import language_card, scene_card
+from describer.detection import box_scores, real_boxes, rendered_boxes
 from describer.errors import InputError
 from describer.eval.truth import EntityScores
 from describer.instructions import corpus, write_samples
@@ -23,6 +24,7 @@ from describer.seg.config import SceneConfig
 from describer.seg.data import CachedDataset, Source
 from describer.seg.image import TRAIN_HW
 from describer.seg.model import SceneModel
+from describer.seg.predict import ScenePredictor
 from describer.seg.scoring import evaluate_scene
 from describer.seg.training import Progress as StepNews
 from describer.seg.training import TrainSettings, train_scene
@@ -36,6 +38,7 @@ Progress = Callable[[str], None]
 
 PRESETS = ("embedded",)
 HELD_OUT_FRAMES = 500
+BOXED_FRAMES = 200
 TOKENIZER_FRAMES = 400
 SCORED_FRAMES = 200
 _VLM_SEED = 500_000_000
@@ -204,14 +207,22 @@ def finish_scene(model: SceneModel, folder: Path, work: Path, real: str | Path |
 
 
 def scene_scores(model: SceneModel, work: Path, real: str | Path | None) -> dict[str, Any]:
-    """Held-out scores of a scene model: rendered scenes, and every real source with a held-out split."""
+    """Held-out scores of a scene model: rendered scenes, and every real source with a held-out split.
+
+    "boxes" of a split are its `box_scores`, where instances are known.
+    """
     words = model.config.vocabulary
     rendered_cache(work / "held-out", HELD_OUT_SEED, HELD_OUT_FRAMES, words)
     scores = {"rendered, held out": evaluate_scene(model, CachedDataset(work / "held-out"))}
+    predictor = ScenePredictor(model, "scored")
+    scores["rendered, held out"]["boxes"] = box_scores(predictor, rendered_boxes(BOXED_FRAMES))
     for split in ("held out", "evaluation only") if real is not None else ():
+        boxed = real_boxes(Path(real or ""), split)
         caches = real_caches(work / f"real-{split.replace(' ', '-')}", Path(real or ""), split, words)
         for name, path in caches.items():
             scores[f"{name}, {split}"] = evaluate_scene(model, CachedDataset(path))
+            if name in boxed:
+                scores[f"{name}, {split}"]["boxes"] = box_scores(predictor, boxed[name])
     return scores
 
 
@@ -286,8 +297,6 @@ def plain(value: Any) -> Any:
 
 def _new_vlm(work: Path, scene_model: str, say: Progress) -> tuple[Any, Any]:
     """The untrained model and its processor; the vision tower starts as the scene model's trained backbone."""
-    from describer.seg.predict import ScenePredictor
-
     scene = ScenePredictor.load(scene_model).model
     state = plain_state_dict(scene.backbone)
     texts = work / "corpus.json"

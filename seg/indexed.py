@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,22 +31,53 @@ _EVALUATION_ONLY = ("endovis15_rigid", "endovis15_robotic", "endovis17", "artnet
 
 def read_indexed(index: Path, split: str, class_names: Sequence[str]) -> Iterator[LabelledFrame]:
     """Frames of a split ("train", "held out", "evaluation only") of every source that has a reader here."""
+    ids = {name: i for i, name in enumerate(class_names)}
+    for entry in _entries(index, split):
+        reader = _READERS.get(_folder(entry))
+        if reader is None or ("mask" not in entry and reader is _some_instrument):
+            continue
+        found = reader(Path(index).parent, entry, ids)
+        if found is not None:
+            yield replace(found, name=str(entry["file"]), group=_group(entry))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InstanceFrame:
+    """A frame whose instruments are told apart: each one's core name, None where unknown, and mask (H, W) bool."""
+
+    source: str
+    name: str
+    image: np.ndarray
+    instruments: tuple[tuple[str | None, np.ndarray], ...]
+
+
+def read_instances(index: Path, split: str) -> Iterator[InstanceFrame]:
+    """Frames of a split with a mask for every instrument: CholecInstanceSeg and EndoVis 2015 rigid."""
+    root = Path(index).parent
+    for entry in _entries(index, split):
+        if entry.get("instance_json"):
+            image = _image(root, entry)
+            masks: dict[tuple[str, int], np.ndarray] = {}
+            for name, group, points in _polygons(root, entry):
+                drawn = masks.setdefault((name, group), np.zeros(image.shape[:2], np.uint8))
+                cv2.fillPoly(drawn, [points], 1)
+            found: list[tuple[str | None, np.ndarray]] = [(name, mask > 0) for (name, _), mask in masks.items()]
+        elif entry.get("instance_mask"):
+            image, numbered = _image(root, entry), _opened(root / entry["instance_mask"], "L")
+            found = [(None, numbered == value) for value in np.unique(numbered) if value]
+        else:
+            continue
+        yield InstanceFrame(_folder(entry), str(entry["file"]), image, tuple(found))
+
+
+def _entries(index: Path, split: str) -> Iterator[dict[str, Any]]:
     if split not in _SPLITS:
         raise InputError(f"split {split!r} is unknown; use one of {', '.join(_SPLITS)}.")
     try:
         entries = json.loads(Path(index).read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:
         raise InputError(f"--real {index}: no readable index.json there ({error}); leave --real out.") from error
-    ids = {name: i for i, name in enumerate(class_names)}
-    for entry in entries:
-        reader = _READERS.get(str(entry["file"]).split("/", 1)[0])
-        if reader is None or entry.get("type") != "image" or _split(entry) != split:
-            continue
-        if "mask" not in entry and reader is _some_instrument:
-            continue
-        found = reader(Path(index).parent, entry, ids)
-        if found is not None:
-            yield replace(found, name=str(entry["file"]), group=_group(entry))
+    return (entry for entry in entries if entry.get("type") == "image" and _split(entry) == split)
 
 
 def _group(entry: dict[str, Any]) -> str:
@@ -158,12 +189,17 @@ def _cholecseg(root: Path, entry: dict[str, Any], ids: dict[str, int]) -> Labell
 def _instances(root: Path, entry: dict[str, Any], ids: dict[str, int]) -> LabelledFrame:
     image = _image(root, entry)
     labels = np.full(image.shape[:2], REST, np.uint8)
+    for name, _, points in _polygons(root, entry):
+        cv2.fillPoly(labels, [points], ids.get(name, SOME_INSTRUMENT))
+    return LabelledFrame("cholec_instance_seg", image, labels, None, _instruments(ids))
+
+
+def _polygons(root: Path, entry: dict[str, Any]) -> Iterator[tuple[str, int, np.ndarray]]:
+    """Core name, number among its kind and corners (N, 2) of each drawn piece; pieces of a number are one."""
     names = {"bipolar": "bipolar forceps", "clipper": "clip applier", "irrigator": "suction irrigator"}
     for shape in json.loads((root / entry["instance_json"]).read_text())["shapes"]:
         name = names.get(shape["label"], shape["label"])
-        points = np.round(np.asarray(shape["points"])).astype(np.int32)
-        cv2.fillPoly(labels, [points], ids.get(name, SOME_INSTRUMENT))
-    return LabelledFrame("cholec_instance_seg", image, labels, None, _instruments(ids))
+        yield name, int(shape.get("group_id") or 0), np.round(np.asarray(shape["points"])).astype(np.int32)
 
 
 def _triplets(root: Path, entry: dict[str, Any], ids: dict[str, int]) -> LabelledFrame | None:

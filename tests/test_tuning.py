@@ -26,6 +26,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.setattr(tuning, "embedded_scene_config", lambda: config)
     monkeypatch.setattr(tuning, "HELD_OUT_FRAMES", 3)
+    monkeypatch.setattr(tuning, "BOXED_FRAMES", 2)
     monkeypatch.setattr(tuning, "TOKENIZER_FRAMES", 3)
     monkeypatch.setattr(tuning, "SCORED_FRAMES", 1)
     monkeypatch.setattr(caches, "CACHE_HW", (240, 300))
@@ -41,7 +42,8 @@ def test_presets_make_models_that_annotate(small: None, tmp_path: Path) -> None:
     scene = tuning.train_scene_preset("embedded", tmp_path / "scene", frames=4)
     card = (scene / "README.md").read_text()
     assert "rendered, held out | 3 |" in card and "not for clinical decisions" in card
-    assert json.loads((scene / "scores.json").read_text())["rendered, held out"]["n"] == 3
+    scores = json.loads((scene / "scores.json").read_text())["rendered, held out"]
+    assert scores["n"] == 3 and scores["boxes"]["n"] == 2
 
     folder = tuning.train_vlm_preset("embedded", tmp_path / "language", str(scene), frames=2, adapter_frames=2)
     assert "base + adapter, black pictures" in (folder / "vlm" / "README.md").read_text()
