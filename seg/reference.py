@@ -1,4 +1,4 @@
-"""The public EndoARSS reference design (arXiv 2506.06830): what `SceneModel` is measured against, in the benchmark only.
+"""The public EndoARSS reference design (arXiv 2506.06830), for the benchmark only: what ours is measured against.
 
 It differs from the paper's drawing as its public code does. The last feature level (N tokens, hidden) is read as N
 channels on an "image" of the hidden dimensions, 256 x (16, 48) at ViT-B and 224 x 224 px, which scrambles space. Stem,

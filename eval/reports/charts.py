@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from importlib import resources
 
@@ -131,6 +132,40 @@ def histogram(values: Sequence[float]) -> str:
     x = left + width * (float(np.median(values)) - low) / (high - low)
     parts.append(f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{bottom - height - 6}" y2="{bottom}"/>')
     return _svg(_WIDTH, bottom + 24, "distribution", parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One small plot: a line through (x, y), its name above, a note beside it."""
+
+    name: str
+    note: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+
+
+def small_multiples(title: str, panels: Sequence[Panel], x_label: str, low: float, high: float) -> str:
+    """Small plots on the same axes, three a row; y runs from ``low`` to ``high``, its middle is a line across."""
+    left, wide, tall, cell_w, cell_h, top = 34, 200, 80, 256, 146, 34
+    far = max((max(panel.x) for panel in panels), default=0.0) or 1.0
+    parts = [_text(4, 16, title)]
+    for i, panel in enumerate(panels):
+        x0, bottom = i % 3 * cell_w + left, top + i // 3 * cell_h + 18 + tall
+        middle = (low + high) / 2
+        parts += _frame(
+            x0, bottom, wide, tall, (f"{low:g}", f"{middle:g}", f"{high:g}"), ("0", f"{far / 2:.3g}", f"{far:.3g}")
+        )
+        parts.append(_text(x0, bottom - tall - 8, _short(panel.name, 24), title=panel.name))
+        parts.append(_text(x0 + wide, bottom - tall - 8, panel.note, "end", "muted"))
+        points = " ".join(
+            f"{x0 + wide * x / far:.1f},{bottom - tall * (min(max(y, low), high) - low) / (high - low):.1f}"
+            for x, y in zip(panel.x, panel.y)
+        )
+        parts.append(f'<polyline class="line" points="{points}"/>')
+        if i >= len(panels) - 3:
+            parts.append(_text(x0 + wide / 2, bottom + 32, x_label, "middle", "muted"))
+    rows = -(-len(panels) // 3)
+    return _svg(3 * cell_w, top + rows * cell_h + 8, title, parts, fixed=True)
 
 
 def _frame(
