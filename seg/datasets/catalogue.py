@@ -5,15 +5,48 @@ from __future__ import annotations
 from pathlib import Path
 
 from describer.errors import InputError
-from describer.seg.datasets import corrected, cvc_clinicdb, kvasir_seg, synth
+from describer.seg.datasets import (
+    autolaparo,
+    cholecseg8k,
+    cholect50,
+    corrected,
+    cvc_clinicdb,
+    dsad,
+    endoscapes,
+    endovis15,
+    endovis17,
+    endovis18,
+    kvasir_seg,
+    labelled,
+    mtl,
+    sar_rarp50,
+    scared,
+    synth,
+)
 from describer.seg.datasets.dataset import Dataset
 
-# The first whose layout fits is taken, so those with marks of their own come before plain images and masks.
+# The first whose layout fits is taken: the project's own folders first, and the twelve activities before the three.
 DATASETS: tuple[Dataset, ...] = (
     synth.DATASET,
+    labelled.DATASET,
     corrected.DATASET,
+    mtl.MTLENDOVIS,
+    mtl.MTLESD,
+    mtl.MTLENDOVIS_GEN,
+    mtl.MTLESD_REFERENCE,
+    endovis15.DATASET,
+    endovis17.DATASET,
+    endovis18.SCENES,
+    endovis18.TYPES,
+    cholecseg8k.DATASET,
+    cholect50.DATASET,
+    endoscapes.DATASET,
     kvasir_seg.DATASET,
     cvc_clinicdb.DATASET,
+    dsad.DATASET,
+    autolaparo.DATASET,
+    sar_rarp50.DATASET,
+    scared.DATASET,
 )
 
 

@@ -20,6 +20,15 @@ class Clip:
         self._capture: Any = None
         self._next = 0
 
+    @property
+    def length(self) -> int:
+        """Frames that the file's header counts; 0 where it cannot be opened."""
+        capture = cv2.VideoCapture(str(self.path))
+        try:
+            return max(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
+        finally:
+            capture.release()
+
     def frame(self, number: int) -> NDArray[np.uint8]:
         """Frame ``number`` (from 0) as RGB (H, W, 3); InputError when the video has no such frame."""
         if self._capture is None or number < self._next:

@@ -9,10 +9,9 @@ counted, no instrument and no pathology; what tissue they are is left open, beca
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +22,7 @@ from describer.pictures import read_image
 from describer.records import read_records
 from describer.seg.datasets.clip import Clip
 from describer.seg.datasets.dataset import Dataset, Item, Listed, Problem
+from describer.seg.datasets.naming import group_of
 from describer.seg.datasets.recorded import activity_of, tools_of
 from describer.taxonomy import Taxonomy, load_taxonomy
 from describer.types import Annotation, Failure, Region
@@ -76,17 +76,6 @@ def _listed(record: Annotation | Failure, taxonomy: Taxonomy, frames: _Frames) -
         phase=activity_of(record, "phase"),
         tools=lambda size_wh: tools_of(record),
     )
-
-
-def group_of(source: str) -> str:
-    """The operation of a frame: its video, else its folder, else its name without the number at the end."""
-    video, number, _ = source.partition("#")
-    path = PurePosixPath(video)
-    if number:
-        return video
-    if len(path.parts) > 1:
-        return path.parent.as_posix()
-    return re.sub(r"[\s._-]*\d+$", "", path.stem) or "frames"
 
 
 class _Frames:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from describer.pictures import read_image
 from describer.seg.datasets.dataset import Dataset, Item, Listed, Problem
-from describer.seg.datasets.files import paired, pictures
+from describer.seg.datasets.files import below, by_key, paired, pictures
 from describer.seg.datasets.kvasir_seg import polyp_codes
 
 _LAST_OF_SEQUENCE = (
@@ -25,13 +25,12 @@ _LAST_OF_SEQUENCE = (
 def read(root: Path) -> Iterator[Listed]:
     base = root / "PNG" if (root / "PNG" / "Original").is_dir() else root
     images = sorted(pictures(base / "Original"), key=lambda path: (len(path.stem), path.stem))
-    masks = pictures(base / "Ground Truth")
-    for pair in paired(root, images, lambda image: base / "Ground Truth" / image.name, masks):
+    for pair in paired(root, by_key(images), by_key(pictures(base / "Ground Truth"))):
         if isinstance(pair, Problem):
             yield pair
             continue
         image, mask = pair
-        name = image.relative_to(root).as_posix()
+        name = below(image, root)
         group = sequence_of(image.stem)
         if group is None:
             yield Problem(name, "its name is no frame number from 1 to 612", "name it as the dataset does")

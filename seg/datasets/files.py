@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import cv2
@@ -98,18 +99,24 @@ def read_map(path: Path) -> NDArray:
     return raw
 
 
-def paired(
-    root: Path, images: Iterable[Path], mask_of: Callable[[Path], Path], masks: Iterable[Path]
-) -> Iterator[tuple[Path, Path] | Problem]:
-    """Every image with its mask, in order; images without one, then masks without an image, as Problems."""
-    left = dict.fromkeys(masks)
-    for image in images:
-        mask = mask_of(image)
-        if mask in left:
-            del left[mask]
-            yield image, mask
+def by_key(paths: Iterable[Path], pattern: str = "(.+)") -> dict[str, Path]:
+    """Files by what the pattern's first group finds in their stems; files that it does not fit are left out."""
+    found = ((re.fullmatch(pattern, path.stem), path) for path in paths)
+    return {match[1]: path for match, path in found if match}
+
+
+def paired(root: Path, images: Mapping[str, Path], masks: Mapping[str, Path]) -> Iterator[tuple[Path, Path] | Problem]:
+    """Every image with the mask of the same key, in order; then masks without an image. What lacks is a Problem."""
+    for key, image in images.items():
+        if key in masks:
+            yield image, masks[key]
         else:
-            where = mask.relative_to(root).as_posix()
-            yield Problem(image.relative_to(root).as_posix(), "image without a mask", f"add {where} or remove it")
-    for mask in left:
-        yield Problem(mask.relative_to(root).as_posix(), "mask without an image", "add its image or remove it")
+            yield Problem(below(image, root), "image without a mask", f"add the mask of {image.name} or remove it")
+    for key, mask in masks.items():
+        if key not in images:
+            yield Problem(below(mask, root), "mask without an image", "add its image or remove it")
+
+
+def below(path: Path, root: Path) -> str:
+    """The path below the root, as names are written everywhere."""
+    return path.relative_to(root).as_posix()

@@ -15,20 +15,16 @@ from numpy.typing import NDArray
 
 from describer.pictures import read_image
 from describer.seg.datasets.dataset import Dataset, Item, Listed, Problem
-from describer.seg.datasets.files import paired, pictures, read_grey
+from describer.seg.datasets.files import below, by_key, paired, pictures, read_grey
 
 
 def read(root: Path) -> Iterator[Listed]:
-    masks = pictures(root / "masks")
-    by_stem = {mask.stem: mask for mask in masks}
-    images = pictures(root / "images")
-    for pair in paired(root, images, lambda image: by_stem.get(image.stem, root / "masks" / image.name), masks):
+    for pair in paired(root, by_key(pictures(root / "images")), by_key(pictures(root / "masks"))):
         if isinstance(pair, Problem):
             yield pair
             continue
         image, mask = pair
-        name = image.relative_to(root).as_posix()
-        yield Item(name, image.stem, partial(read_image, image), codes=partial(polyp_codes, mask))
+        yield Item(below(image, root), image.stem, partial(read_image, image), codes=partial(polyp_codes, mask))
 
 
 def polyp_codes(mask: Path) -> NDArray[np.uint8]:

@@ -60,12 +60,12 @@ class Mapping:
             source=self.dataset,
             image=image,
             labels=self._labels(item, hw, annotated),
-            activity=self._word(item.activity, "activities"),
+            activity=self.word(item.activity, "activities"),
             annotated=annotated,
             name=item.name,
             group=item.group,
-            phase=self._word(item.phase, "phases"),
-            depth=None if item.depth is None else _of_size(item.depth(), hw, item.name, "depth map"),
+            phase=self.word(item.phase, "phases"),
+            depth=None if item.depth is None else of_size(item.depth(), hw, item.name, "depth map"),
             tools=tools,
         )
 
@@ -73,7 +73,7 @@ class Mapping:
         """Class ids and the codes of codes.py (H, W)."""
         if item.codes is None:
             return np.full(hw, REST if annotated else IGNORE, np.uint8)
-        raw = _of_size(item.codes(), hw, item.name, "mask")
+        raw = of_size(item.codes(), hw, item.name, "mask")
         labels = self.map_codes(raw, item.name, partial=item.annotated is not None)
         # The rest of nothing is anything: a mask of labels that the wanted set does not have says nothing.
         return labels if annotated else np.where(labels == REST, np.uint8(IGNORE), labels)
@@ -124,7 +124,7 @@ class Mapping:
         names = {self._class_of(label) for label in named}
         if not self.own and any(label.kind == "instrument" for label in named):
             names |= self._instruments
-        if labels is None and (self.own or self.taxonomy.background_code not in self.taxonomy.rest_codes):
+        if labels is None and (self.own or not self.taxonomy.rest_codes):
             names.add(BACKGROUND)
         return tuple(name for name in self.class_names if name in names)
 
@@ -135,7 +135,7 @@ class Mapping:
         return replace(
             tool,
             instrument=self._thing(tool.instrument, self.class_names),
-            verb=tool.verb and self._word(tool.verb, "verbs"),
+            verb=tool.verb and self.word(tool.verb, "verbs"),
             target=self._thing(tool.target, load_taxonomy("core").targets),
         )
 
@@ -145,7 +145,8 @@ class Mapping:
         found = next((label.core or label.name for label in self.taxonomy.labels if label.name == name), name)
         return found if found in known else None
 
-    def _word(self, word: str | None, kind: str) -> str | None:
+    def word(self, word: str | None, kind: str) -> str | None:
+        """A word of the dataset's "activities", "phases" or "verbs" as the wanted set has it; None where it has not."""
         if word is None or self.own:
             return word
         found = self.taxonomy.core_words.get(word, word)
@@ -173,7 +174,8 @@ def codes_in(raw: NDArray) -> Iterable[int]:
     return (int(code) for code in np.unique(raw))
 
 
-def _of_size(array: NDArray, hw: tuple[int, int], name: str, what: str) -> NDArray:
+def of_size(array: NDArray, hw: tuple[int, int], name: str, what: str) -> NDArray:
+    """The array itself; InputError when it is not of the image's size."""
     if array.shape != hw:
         height, width = array.shape[:2]
         raise InputError(f"{name}: the {what} is {width}x{height}, the image {hw[1]}x{hw[0]}; export both at one size")

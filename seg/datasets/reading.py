@@ -21,18 +21,20 @@ def read_dataset(
     class_names: Sequence[str],
     name: str | None = None,
     *,
+    taxonomy: str | None = None,
     seed: int = 0,
     skipped: Callable[[Problem], object] | None = None,
 ) -> Iterator[LabelledFrame]:
     """The frames of one split ("train", "val" or "test"), decoded one at a time, as a model of the classes sees them.
 
     ``class_names`` are the dataset's own ("background" and the labels of its taxonomy) or the core set's; see
-    mapping.py. ``name`` is a name of catalogue.py where the folder's layout does not tell. Frames that cannot be used
-    (no mask, unreadable, an unknown code) raise InputError, or go to ``skipped`` where it is given.
+    mapping.py. ``name`` is a name of catalogue.py where the folder's layout does not tell, ``taxonomy`` a set or a file
+    in place of the dataset's own, where a copy has other codes. Frames that cannot be used (no mask, unreadable, an
+    unknown code) raise InputError, or go to ``skipped`` where it is given.
     """
     root = Path(root)
     dataset = find(root, name)
-    mapping = Mapping(dataset.name, load_taxonomy(dataset.taxonomy_of(root)), tuple(class_names))
+    mapping = Mapping(dataset.name, load_taxonomy(taxonomy or dataset.taxonomy_of(root)), tuple(class_names))
     return _frames(root, in_split(lambda: dataset.read(root), split, seed), mapping, skipped or _refuse)
 
 

@@ -1,16 +1,17 @@
-"""CholecT50's words for instruments, verbs, targets and phases, turned into the core set's.
-
-One place, shared by every reader of its labels: the dataset's own layout and this project's index of frames.
-"""
+"""CholecT50's triplets, for every reader of its labels: the dataset's own layout and this project's index of frames."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from describer.errors import InputError
 from describer.seg.datasets.frame import ToolLabel
+from describer.seg.datasets.mapping import Mapping
 from describer.taxonomy import load_taxonomy
 
+NO_VERB, NO_TARGET = "null_verb", "null_target"
 # What the triplets of a frame say of the activity, strongest evidence first.
 _ACTIVITY_OF = (
     ("clipper", "clip", "clipping"),
@@ -24,49 +25,69 @@ _ACTIVITY_OF = (
 )
 
 
-def core_tool(
-    instrument: str, verb: str, target: str, box_xywh_norm: Sequence[float] | None, size_wh: tuple[int, int]
-) -> ToolLabel:
-    """One labelled instance in the core set's words; its box, given as shares of the frame, in pixels of it.
+class Triplet(NamedTuple):
+    """One label as the files spell it, such as ("bipolar", "coagulate", "blood_vessel")."""
 
-    InputError for a word that CholecT50 does not have.
-    """
-    idle = verb == "null_verb"
+    instrument: str
+    verb: str
+    target: str
+
+
+def check_words(triplet: Triplet) -> None:
+    """InputError for a word that CholecT50 does not have."""
+    taxonomy = load_taxonomy("cholect50")
+    instruments = taxonomy.of_kind("instrument")
+    targets = [name for name in taxonomy.names if name not in instruments]
+    known = ((*instruments,), (*taxonomy.verbs, NO_VERB), (*targets, NO_TARGET))
+    for word, words in zip((triplet.instrument, triplet.verb, _spoken(triplet.target)), known):
+        if word not in words:
+            raise InputError(f"CholecT50 label {word!r} is none of {', '.join(words)}; correct the label file.")
+
+
+def tool_label(triplet: Triplet, box_xywh_norm: Sequence[float] | None, size_wh: tuple[int, int]) -> ToolLabel:
+    """A triplet in the words of taxonomy "cholect50"; its box, given as shares of the frame, in pixels of it."""
+    idle = triplet.verb == NO_VERB
     return ToolLabel(
-        instrument=_core_name(instrument, load_taxonomy("core").names),
+        instrument=triplet.instrument,
         box_xyxy=None if box_xywh_norm is None else _box_px(box_xywh_norm, size_wh),
-        verb="" if idle else _known(verb, load_taxonomy("core").verbs),
-        target=None if idle or target == "null_target" else _core_name(target, load_taxonomy("core").targets),
+        verb="" if idle else triplet.verb,
+        target=None if idle or triplet.target == NO_TARGET else _spoken(triplet.target),
     )
 
 
+def core_tool(
+    instrument: str, verb: str, target: str, box_xywh_norm: Sequence[float] | None, size_wh: tuple[int, int]
+) -> ToolLabel:
+    """`tool_label` in the core set's words; InputError for a word that CholecT50 does not have."""
+    triplet = Triplet(instrument, verb, target)
+    check_words(triplet)
+    return _to_core().tool(tool_label(triplet, box_xywh_norm, size_wh))
+
+
 def core_phase(name: str) -> str:
-    """A phase by its core name: "carlot-triangle-dissection" (so spelled in the dataset) is "calot ..."."""
-    return _known(name.replace("-", " ").replace("carlot", "calot"), load_taxonomy("core").phases)
+    """A phase by its core name; InputError for one that CholecT50 does not have."""
+    found = _to_core().word(name, "phases")
+    if found is None:
+        known = ", ".join(load_taxonomy("cholect50").phases)
+        raise InputError(f"CholecT50 phase {name!r} is none of {known}; correct the label file.")
+    return found
 
 
-def activity_of(triplets: Collection[tuple[str, str, str]]) -> str | None:
-    """The core activity that the (instrument, verb, target) triplets of a frame tell, or None.
+@functools.cache
+def _to_core() -> Mapping:
+    return Mapping("cholect50", load_taxonomy("cholect50"), ("background", *load_taxonomy("core").names))
 
-    A frame whose labels hold no triplet at all is exploration.
-    """
+
+def activity_of(triplets: Collection[Triplet | tuple[str, str, str]]) -> str | None:
+    """The core activity that the triplets of a frame tell, or None. A frame without any is exploration."""
     if not triplets:
         return "exploration"
     done = {(instrument, verb) for instrument, verb, _ in triplets}
     return next((activity for instrument, verb, activity in _ACTIVITY_OF if (instrument, verb) in done), None)
 
 
-def _core_name(word: str, wanted: tuple[str, ...]) -> str:
-    """The core name of one of CholecT50's labels: its ``core:`` mapping, else its own name where the core has it."""
-    name = word.replace("_", " ")
-    labels = {label.name: label for label in load_taxonomy("cholect50").labels}
-    return _known(labels[name].core or name if name in labels else name, wanted)
-
-
-def _known(name: str, names: tuple[str, ...]) -> str:
-    if name not in names:
-        raise InputError(f"CholecT50 label {name!r} is none of {', '.join(names)}; correct the label file.")
-    return name
+def _spoken(word: str) -> str:
+    return word if word == NO_TARGET else word.replace("_", " ")
 
 
 def _box_px(box_xywh_norm: Sequence[float], size_wh: tuple[int, int]) -> tuple[float, float, float, float]:

@@ -16,7 +16,7 @@ from describer.frames import pixels_sha256, read_image
 from describer.geometry import make_region
 from describer.records import read_records, to_line
 from describer.seg.codes import REST
-from describer.seg.datasets.corrected import group_of
+from describer.seg.datasets.naming import group_of
 from describer.seg.datasets.reading import groups_of
 from describer.synthesis import write_dataset
 from describer.taxonomy import load_taxonomy

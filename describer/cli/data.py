@@ -1,0 +1,137 @@
+"""`describer data`: what datasets can be read, and what is in a folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from describer.seg.datasets.check import Report
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Datasets that the scene model can be trained on.")
+
+_UNUSABLE, _SOME_UNUSABLE = 2, 3
+_MOST_GROUPS = 8
+
+
+@app.callback()
+def data() -> None:
+    """Datasets that the scene model can be trained on."""
+
+
+@app.command("list")
+def list_datasets(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Every dataset that can be read: its layout, classes and licence, where that is known.
+
+    \b
+      describer data list
+      describer data list --json
+    """
+    from describer.seg.datasets.catalogue import DATASETS
+    from describer.taxonomy import load_taxonomy
+
+    entries = []
+    for dataset in DATASETS:
+        entry = {"name": dataset.name, "title": dataset.title, "layout": dataset.layout, "grouping": dataset.grouping}
+        if isinstance(dataset.taxonomy, str):
+            entry["classes"] = ", ".join(load_taxonomy(dataset.taxonomy).names)
+        else:
+            entry["classes"] = "what the folder says"
+        entries.append(entry | {"licence": dataset.licence or "not known to us", "notes": dataset.notes})
+    if as_json:
+        typer.echo(json.dumps(entries, indent=2))
+        return
+    for entry in entries:
+        typer.echo(f"{entry['name']}: {entry['title']}")
+        for key in ("layout", "classes", "grouping", "licence", "notes"):
+            if entry[key]:
+                typer.echo(f"    {key:<9} {entry[key]}")
+
+
+@app.command("check")
+def check(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that the dataset was unpacked into.")],
+    name: Annotated[str | None, typer.Option(help="Dataset, where the layout does not tell; see data list.")] = None,
+    taxonomy: Annotated[
+        str | None, typer.Option(metavar="YAML", help="Label set or file in place of the dataset's own.")
+    ] = None,
+    every: Annotated[int, typer.Option(min=1, help="Open every Nth frame only; names are all looked at.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say what a folder holds, what is missing, which class codes its masks have, and how to mend it.
+
+    \b
+      describer data check CholecSeg8k
+      describer data check CholecT50 --every 100 --json
+      describer data check MTLESD --name mtlesd-reference
+
+    \b
+    Exit codes: 0 all is well; 2 a training could not use it; 3 it can, but some frames are left out.
+    """
+    from tqdm import tqdm
+
+    from describer.seg.datasets.check import check as examine
+
+    with tqdm(unit="frame", desc="check", disable=None, dynamic_ncols=True, leave=False) as bar:
+        report = examine(folder, name, taxonomy, every, progress=bar.update)
+    typer.echo(json.dumps(report.to_dict(), indent=2) if as_json else "\n".join(_lines(report)))
+    if not report.usable:
+        raise typer.Exit(_UNUSABLE)
+    if report.faults:
+        raise typer.Exit(_SOME_UNUSABLE)
+
+
+def _lines(report: Report) -> list[str]:
+    sampled = "" if report.every == 1 else f", one in {report.every} opened: {report.examined}"
+    lines = [
+        f"{report.root} is {report.dataset}: {report.title}",
+        f"{report.frames} frames{sampled}; labels of taxonomy {report.taxonomy}; licence "
+        f"{report.licence or 'not known to us'}",
+        f"groups: {report.grouping}",
+    ]
+    for split in ("train", "val", "test"):
+        groups = report.splits.get(split, {})
+        named = ", ".join(f"{group} {count}" for group, count in list(groups.items())[:_MOST_GROUPS])
+        more = f" and {len(groups) - _MOST_GROUPS} more" if len(groups) > _MOST_GROUPS else ""
+        plural = "group" if len(groups) == 1 else "groups"
+        lines.append(
+            f"  {split:<6}{sum(groups.values()):>7} frames in {len(groups)} {plural}: {named}{more}".rstrip(": ")
+        )
+    if report.codes:
+        lines += ["", f"mask values in {report.examined - report.unusable} frames:"]
+        lines += [
+            f"  {code.code:>5}  {code.share:>8.3%}  {code.frames:>6} frames  {code.name or 'UNKNOWN'}"
+            for code in report.codes
+        ]
+    for title, counts in (
+        ("activities", report.activities),
+        ("phases", report.phases),
+        ("instruments", report.instruments),
+        ("depth maps", {"frames": report.with_depth} if report.with_depth else {}),
+    ):
+        if counts:
+            lines.append(f"{title}: " + ", ".join(f"{word} {count}" for word, count in counts.items()))
+    return [*lines, *_troubles(report)]
+
+
+def _troubles(report: Report) -> list[str]:
+    lines = [""]
+    if report.unknown:
+        values = ", ".join(code.code for code in report.unknown)
+        lines.append(
+            f"UNKNOWN mask values {values}: copy describer/taxonomies/{report.taxonomy}.yaml, name them there or list "
+            "them under ignore_codes, and give that file with --taxonomy."
+        )
+    for fault in report.faults:
+        examples = ", ".join(fault.examples) + (" ..." if fault.count > len(fault.examples) else "")
+        lines.append(f"{fault.count} x {fault.what} ({examples}): {fault.mend}.")
+    if report.notes:
+        lines.append(f"note: {report.notes}")
+    held = [split for split in ("val", "test") if split in report.splits]
+    if report.frames and not held:
+        lines.append("nothing can be held out, there is one group only: put each operation's frames in a folder.")
+    verdict = "it can be trained on" if report.usable else "it cannot be trained on as it is"
+    return [*lines, f"{verdict}."]
