@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from describer.geometry import tip_box
 from describer.seg.config import INSTRUMENT_CLASSES
 from describer.seg.data import CACHE_HW, write_shard
 from describer.seg.datasets import LabelledFrame, ToolLabel
+from describer.seg.datasets.reading import read_dataset
 from describer.seg.image import resize_area
 from describer.seg.indexed import read_indexed
 from describer.seg.synth import render, render_tools
@@ -53,6 +56,35 @@ def rendered_cache(
         if progress is not None:
             progress(count)
     return folder
+
+
+def dataset_cache(
+    folder: Path, root: Path, split: str, words: Vocabulary, cache_hw: tuple[int, int], name: str | None = None
+) -> int:
+    """Shards of one split of a dataset folder (see `seg.datasets`) at ``cache_hw``; how many frames they hold.
+
+    What an earlier run made of the same folder is kept; 0 where the split has no frames.
+    """
+    done = folder / "done.json"
+    origin = {"root": str(root.resolve()), "split": split, "words": json.loads(json.dumps(asdict(words)))}
+    origin |= {"cache_hw": list(cache_hw), "name": name}
+    if done.is_file():
+        known = json.loads(done.read_text())
+        if known["origin"] == origin:
+            return int(known["frames"])
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    count = 0
+    for index, frames in enumerate(_batched(read_dataset(root, split, words.classes, name), SHARD)):
+        write_shard(folder, index, **frame_arrays([shrunk(frame, cache_hw) for frame in frames], words))
+        count += len(frames)
+    done.write_text(json.dumps({"origin": origin, "frames": count}))
+    return count
+
+
+def _batched(frames: Iterator[LabelledFrame], size: int) -> Iterator[list[LabelledFrame]]:
+    while chunk := list(itertools.islice(frames, size)):
+        yield chunk
 
 
 def check_origin(folder: Path, origin: dict[str, int | str]) -> None:
@@ -106,7 +138,7 @@ def real_caches(folder: Path, index: Path, split: str, words: Vocabulary) -> dic
             return {name: folder / name for name in known["sources"]}
     groups: dict[str, list[LabelledFrame]] = {}
     for frame in read_indexed(index, split, words.classes):
-        groups.setdefault(frame.source, []).append(_shrunk(frame))
+        groups.setdefault(frame.source, []).append(shrunk(frame, CACHE_HW))
     for name, frames in groups.items():
         write_shard(folder / name, 0, **frame_arrays(frames, words))
     folder.mkdir(parents=True, exist_ok=True)
@@ -114,10 +146,10 @@ def real_caches(folder: Path, index: Path, split: str, words: Vocabulary) -> dic
     return {name: folder / name for name in groups}
 
 
-def _shrunk(frame: LabelledFrame) -> LabelledFrame:
-    """The frame at the cache's size, its boxes and masks with it."""
+def shrunk(frame: LabelledFrame, to_hw: tuple[int, int]) -> LabelledFrame:
+    """The frame at a cache's size, its boxes and masks with it."""
     h, w = frame.labels.shape
-    size_wh = (CACHE_HW[1], CACHE_HW[0])
+    size_wh = (to_hw[1], to_hw[0])
     sx, sy = size_wh[0] / w, size_wh[1] / h
     tools = frame.tools and tuple(
         replace(tool, box_xyxy=(box[0] * sx, box[1] * sy, box[2] * sx, box[3] * sy)) if (box := tool.box_xyxy) else tool
@@ -125,7 +157,7 @@ def _shrunk(frame: LabelledFrame) -> LabelledFrame:
     )
     return replace(
         frame,
-        image=resize_area(frame.image, CACHE_HW),
+        image=resize_area(frame.image, to_hw),
         labels=cv2.resize(frame.labels, size_wh, interpolation=cv2.INTER_NEAREST),
         depth=None if frame.depth is None else cv2.resize(frame.depth, size_wh, interpolation=cv2.INTER_NEAREST),
         tools=tools,

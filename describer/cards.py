@@ -18,10 +18,73 @@ def _again(recipe: str) -> list[str]:
     return ["## Make it again", "", f"    {recipe}", "", "## Scores", ""]
 
 
+_COLUMNS = {
+    "n": "n",
+    "miou": "mIoU",
+    "instrument_iou": "instrument IoU",
+    **{
+        key: title
+        for name in ("activity", "phase", "instrument", "verb", "target")
+        for key, title in ((f"{name}_accuracy", f"{name} accuracy"), (f"{name}_n", "n"))
+    },
+    "depth_abs_rel": "depth AbsRel (median scaled)",
+    "depth_n": "n",
+}
+
+
+def _score_table(scores: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Rows by split, columns that any split has a score for."""
+    shown = [key for key in _COLUMNS if any(s.get(key) for s in scores.values())]
+    return [
+        "| split | " + " | ".join(_COLUMNS[key] for key in shown) + " |",
+        "|---" * (len(shown) + 1) + "|",
+        *(f"| {name} | " + " | ".join(_number(s.get(key)) for key in shown) + " |" for name, s in scores.items()),
+    ]
+
+
+def trained_card(
+    words: Mapping[str, Any],
+    scores: Mapping[str, Mapping[str, Any]],
+    frames: Mapping[str, Mapping[str, int]],
+    again: str,
+) -> str:
+    """The card of a scene model that a user trained: ``words`` are its configuration's fields, ``frames`` how many of
+    each folder and split it saw, ``again`` the command that makes it once more."""
+    data = [f"| {root} | {split} | {n} |" for root, splits in frames.items() for split, n in splits.items()]
+    adapter = "no adapter" if words["adapter"] == "none" else f"a {words['adapter']} adapter on a frozen backbone"
+    held_out = (
+        _score_table(scores)
+        if scores
+        else ["No held-out frames: all came from one video or patient, so nothing could be measured honestly."]
+    )
+    return "\n".join(
+        [
+            "# A describer scene model",
+            "",
+            f"Segmentation, activity and depth of endoscopic frames (describer {__version__}). {_USE}",
+            "",
+            f"Classes ({words['taxonomy']}): {', '.join(words['class_names'])}. Input "
+            f"{words['input_hw'][0]} x {words['input_hw'][1]} (H x W), {adapter}. If it started from the embedded "
+            "model, that model's licence (research only) holds for these weights too.",
+            "",
+            "## Data",
+            "",
+            "| folder | split | frames |",
+            "|---|---|---|",
+            *data,
+            "",
+            *_again(again),
+            *held_out,
+            "",
+            "Splits go by video or patient, never by frame; the model kept is the one that was best on a val split, so "
+            "that split's score is a little flattered. The test split was not looked at while training.",
+            "",
+        ]
+    )
+
+
 def scene_card(scores: Mapping[str, Mapping[str, Any]], recipe: str, data: str, licence: str) -> str:
     """The scene model's card: ``scores`` by split as `evaluate_scene` gives them, markdown out."""
-    columns = ("n", "miou", "instrument_iou", "activity_accuracy", "activity_n", "depth_abs_rel", "depth_n")
-    rows = [f"| {name} | " + " | ".join(_number(s[c]) for c in columns) + " |" for name, s in scores.items()]
     rendered = scores["rendered, held out"]["iou"]
     classes = [f"| {name} | {_number(value)} |" for name, value in rendered.items()]
     polyps = [
@@ -52,9 +115,7 @@ def scene_card(scores: Mapping[str, Mapping[str, Any]], recipe: str, data: str, 
             "one confusion matrix pooled over the split; mIoU over the classes that the split labels. Instrument "
             "IoU: all instruments as one class.",
             "",
-            "| split | n | mIoU | instrument IoU | activity accuracy | n | depth AbsRel (median scaled) | n |",
-            "|---|---|---|---|---|---|---|---|",
-            *rows,
+            *_score_table(scores),
             "",
             *polyps,
             "",

@@ -27,6 +27,7 @@ from describer.seg.processes import mean_over_processes, processes
 from describer.seg.scoring import evaluate_scene
 from describer.seg.tables import Table, open_board
 from describer.seg.trainer import Trainer, TrainSettings
+from describer.seg.transfer import transfer
 
 __all__ = ["Progress", "TrainSettings", "evaluate_scene", "train_scene"]
 
@@ -62,7 +63,8 @@ def train_scene(
 ) -> SceneModel:
     """Train a scene model into `out_dir` and return it, with averaged weights and ready for use.
 
-    `init` is a local folder to start from: a saved scene model, or a DINOv2 model for the backbone. `out_dir`
+    `init` is a local folder to start from: a saved scene model, of which all that means the same in `config`'s words is
+    kept (an adapter of another kind is not), or a DINOv2 model for the backbone. `out_dir`
     receives the model in Hugging Face's format, `adapter.safetensors` after stage "adapter", `log.csv` (every step),
     `gradients.csv`, `scores.csv` (on `validation`, whose best model is the one kept) and `checkpoint.pt`; a run found
     there with the same settings is continued, another one is refused. Started by `accelerate launch` or `torchrun`,
@@ -98,8 +100,6 @@ def _start_model(config: SceneConfig, settings: TrainSettings, init: Path | None
     model = SceneModel(config) if init is None else _load_start(config, Path(init).resolve())
     if settings.stage == "adapter" and model.config.adapter == "none":
         model.adapt_backbone(config)
-    elif settings.stage == "adapter" and describe_adapter(model.config) != describe_adapter(config):
-        raise ModelError(f"{init}: carries another adapter than the configuration names; use one of the two.")
     model.config.input_hw = list(settings.hw)
     nn.Module.to(model, processes().device)
     return model
@@ -115,9 +115,9 @@ def _load_start(config: SceneConfig, folder: Path) -> SceneModel:
     if kind != SceneConfig.model_type:
         raise ModelError(f"{folder}: a model of type {kind}; start from a scene model or a DINOv2 model.")
     model = SceneModel.from_pretrained(folder, dtype=torch.float32)
-    if model.config.class_names != config.class_names:
-        raise TaxonomyError(f"{folder}: its class names differ from the configuration's; use one taxonomy.")
-    return model
+    same_words = model.config.vocabulary == config.vocabulary
+    same_adapter = describe_adapter(model.config) == describe_adapter(config)
+    return model if same_words and same_adapter else transfer(model, config)
 
 
 def _identity(

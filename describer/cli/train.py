@@ -16,24 +16,98 @@ _Preset = Annotated[str, typer.Option(help="The recipe: embedded.")]
 @app.command("scene")
 def scene(
     out: _Out,
-    preset: _Preset = "embedded",
-    minutes: Annotated[float, typer.Option(min=0.1, help="Training time on this machine.")] = 100.0,
-    frames: Annotated[int, typer.Option(min=8, help="Rendered training frames.")] = 20_000,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DIR[=SHARE]", help="Labelled frames to train on; repeat for several. See data check."),
+    ] = None,
+    config: Annotated[Path | None, typer.Option(metavar="YAML", help="These options in a file; flags win.")] = None,
+    start: Annotated[
+        str | None, typer.Option(help="Scene model to start from: 'embedded' or a folder. [default: embedded]")
+    ] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="A DINOv2 folder or hub id to start from instead, e.g. facebook/dinov2-base.")
+    ] = None,
+    taxonomy: Annotated[
+        str | None, typer.Option(help="Label set: a name or a YAML. [default: the data's own, else core]")
+    ] = None,
+    adapter: Annotated[
+        str | None, typer.Option(help="Freeze the backbone and train tesla, lora or vector-lora with the heads.")
+    ] = None,
+    adapter_rank: Annotated[int | None, typer.Option(min=1, help="Rank of tesla and lora. [default: 4]")] = None,
+    freeze: Annotated[bool | None, typer.Option("--freeze", help="Train the heads alone: twice as fast.")] = None,
+    balance: Annotated[str | None, typer.Option(help="How tasks share a step. [default: equal]")] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="HxW", help="Input size, multiples of 14. [default: the start's]")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Length of the run, in steps.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.01, help="Or in minutes. [default: 20; preset: 100]")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Frames a step, over all processes. [default: 8]")
+    ] = None,
+    accumulate: Annotated[
+        int | None, typer.Option(min=1, help="Parts a step's frames go through in, to save memory. [default: 1]")
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="bf16, no, or auto: bf16 where the device is fast at it. [default: auto]")
+    ] = None,
+    lr: Annotated[float | None, typer.Option(min=0, help="Learning rate. [default: 0.0005]")] = None,
+    best: Annotated[
+        str | None, typer.Option(help="The score on the val split that chooses the model kept. [default: miou]")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Order and augmentation. [default: 0]")] = None,
+    tensorboard: Annotated[
+        bool | None, typer.Option("--tensorboard", help="Log for TensorBoard too, beside the CSV files.")
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Make the embedded model itself, from rendered scenes: embedded.")
+    ] = None,
+    frames: Annotated[int, typer.Option(min=8, help="Rendered training frames of --preset.")] = 20_000,
     real: Annotated[
-        Path | None, typer.Option(metavar="INDEX_JSON", help="Index of labelled real frames to train on too.")
+        Path | None, typer.Option(metavar="INDEX_JSON", help="Labelled real frames for --preset to train on too.")
     ] = None,
 ) -> None:
-    """Train the scene model: render, train, score on held-out scenes, write the model card.
+    """Train a scene model on your labelled frames, or make the embedded one again.
 
     \b
-      describer train scene --preset embedded --out my-scene
-      describer train scene --minutes 2 --frames 64 --out try-scene
+      describer train scene --data my-frames --out my-scene
+      describer train scene --data endovis17 --data my-frames=0.5 --taxonomy core --minutes 60 --out my-scene
+      describer train scene --data my-frames --backbone facebook/dinov2-base --adapter tesla --out my-scene
+      torchrun --nproc_per_node 4 -m describer train scene --config scene.yaml --out my-scene
+      describer train scene --preset embedded --out embedded-scene
 
-    Killed, the same command goes on where it stopped.
+    The folder gets the model, its card, scores.json, log.csv, scores.csv and gradients.csv. Killed, the same
+    command goes on where it stopped.
     """
-    from describer.tuning import train_scene_preset
+    if preset is not None or (not data and config is None):
+        from describer.tuning import train_scene_preset
 
-    typer.echo(str(train_scene_preset(preset, out, minutes, frames, real, progress=_say)))
+        made = train_scene_preset(preset or "embedded", out, minutes or 100.0, frames, real, progress=_say)
+        typer.echo(str(made))
+        return
+    from describer.scene_training import read_options, size_of, train_on, training
+
+    given = {
+        "data": tuple(data) if data else None,
+        "start": start,
+        "backbone": backbone,
+        "taxonomy": taxonomy,
+        "adapter": adapter,
+        "adapter_rank": adapter_rank,
+        "freeze": freeze,
+        "balance": balance,
+        "size_hw": None if size is None else size_of(size),
+        "steps": steps,
+        "minutes": minutes,
+        "batch_size": batch_size,
+        "accumulate": accumulate,
+        "precision": precision,
+        "lr": lr,
+        "best": best,
+        "seed": seed,
+        "tensorboard": tensorboard,
+    }
+    options = training({} if config is None else read_options(config), given)
+    typer.echo(str(train_on(options, out, progress=_say)))
 
 
 @app.command("vlm")

@@ -62,9 +62,9 @@ def _cached(source: str) -> str | None:
         return None
 
 
-def adapter_folder(spec: str) -> Path:
-    """The local folder of an adapter, fetched when it is a hub id."""
-    source = reachable_source(resolve_source(spec, "adapter"))
+def local_folder(spec: str, what: str) -> Path:
+    """The local folder of an adapter or a backbone, fetched when it is a hub id."""
+    source = reachable_source(resolve_source(spec, what))
     if Path(source).is_absolute():
         return Path(source)
     from huggingface_hub import snapshot_download

@@ -17,7 +17,7 @@ from describer.messages import Chat, pictures
 from describer.vlm.attention_cache import roomy_cache
 from describer.vlm.base import Generated, GenerationSettings
 from describer.vlm.chats import control_words, encode, render_prompt, require_template
-from describer.vlm.hub import adapter_folder, reachable_source, resolve_source
+from describer.vlm.hub import local_folder, reachable_source, resolve_source
 from describer.vlm.loading import load_parts, pick_device, pick_dtype, read_prompt_options
 from describer.vlm.lora import fingerprint, load_adapter
 from describer.vlm.quiet import quiet
@@ -59,7 +59,7 @@ class TransformersVLM:
         source = resolve_source(spec)
         where = pick_device(device)
         with quiet():
-            lora = adapter_folder(adapter) if adapter else None
+            lora = local_folder(adapter, "adapter") if adapter else None
             opened = reachable_source(source)
             number = pick_dtype(dtype, where)
             # An adapter is merged before weights are rounded: its part is smaller than bfloat16's steps.

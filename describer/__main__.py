@@ -1,0 +1,5 @@
+"""`python -m describer`, for launchers that start modules."""
+
+from describer.cli import main
+
+main()
