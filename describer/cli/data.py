@@ -92,14 +92,7 @@ def _lines(report: Report) -> list[str]:
         f"{report.licence or 'not known to us'}",
         f"groups: {report.grouping}",
     ]
-    for split in ("train", "val", "test"):
-        groups = report.splits.get(split, {})
-        named = ", ".join(f"{group} {count}" for group, count in list(groups.items())[:_MOST_GROUPS])
-        more = f" and {len(groups) - _MOST_GROUPS} more" if len(groups) > _MOST_GROUPS else ""
-        plural = "group" if len(groups) == 1 else "groups"
-        lines.append(
-            f"  {split:<6}{sum(groups.values()):>7} frames in {len(groups)} {plural}: {named}{more}".rstrip(": ")
-        )
+    lines += [f"  {split:<6}{_groups(report.splits.get(split, {}))}" for split in ("train", "val", "test")]
     if report.codes:
         lines += ["", f"mask values in {report.examined - report.unusable} frames:"]
         lines += [
@@ -115,6 +108,15 @@ def _lines(report: Report) -> list[str]:
         if counts:
             lines.append(f"{title}: " + ", ".join(f"{word} {count}" for word, count in counts.items()))
     return [*lines, *_troubles(report)]
+
+
+def _groups(groups: dict[str, int]) -> str:
+    """Frames and groups of one split; the groups by name unless each is a frame of its own."""
+    many = f"{sum(groups.values()):>7} frames in {len(groups)} group{'s' * (len(groups) != 1)}"
+    if not groups or (len(groups) > 1 and set(groups.values()) == {1}):
+        return many
+    named = ", ".join(f"{group} {count}" for group, count in list(groups.items())[:_MOST_GROUPS])
+    return f"{many}: {named}" + (f" and {len(groups) - _MOST_GROUPS} more" if len(groups) > _MOST_GROUPS else "")
 
 
 def _troubles(report: Report) -> list[str]:

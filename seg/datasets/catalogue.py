@@ -19,6 +19,7 @@ from describer.seg.datasets import (
     kvasir_seg,
     labelled,
     mtl,
+    pasted,
     sar_rarp50,
     scared,
     synth,
@@ -28,6 +29,7 @@ from describer.seg.datasets.dataset import Dataset
 # The first whose layout fits is taken: the project's own folders first, and the twelve activities before the three.
 DATASETS: tuple[Dataset, ...] = (
     synth.DATASET,
+    pasted.DATASET,
     labelled.DATASET,
     corrected.DATASET,
     mtl.MTLENDOVIS,

@@ -14,7 +14,7 @@ from describer.errors import InputError
 from describer.seg.datasets.catalogue import find
 from describer.seg.datasets.dataset import Item, Problem
 from describer.seg.datasets.files import code_text
-from describer.seg.datasets.mapping import of_size
+from describer.seg.datasets.mapping import OPEN_CODES, of_size
 from describer.seg.datasets.reading import problem_of
 from describer.seg.datasets.splits import assign
 from describer.taxonomy import Taxonomy, load_taxonomy
@@ -103,7 +103,7 @@ class _Seen:
             values, counts = np.unique(of_size(item.codes(), (height, width), item.name, "mask"), return_counts=True)
         if item.depth is not None:
             of_size(item.depth(), (height, width), item.name, "depth map")
-        tools = () if item.tools is None else item.tools((width, height))
+        tools = () if item.tools is None else item.tools((width, height)) or ()
         for value, count in zip(values.tolist(), counts.tolist()):
             self.pixels[value] += count
             self.frames[value] += 1
@@ -186,7 +186,7 @@ class _Faults:
 
 def _splits(pairs: Counter[tuple[str, str | None]]) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
-    for pair, split in assign(pairs).items():
+    for pair, split in sorted(assign(pairs).items(), key=str):
         groups = found.setdefault(split, {})
         groups[pair[0]] = groups.get(pair[0], 0) + pairs[pair]
     return found
@@ -194,7 +194,7 @@ def _splits(pairs: Counter[tuple[str, str | None]]) -> dict[str, dict[str, int]]
 
 def _codes(seen: _Seen, labels: Taxonomy) -> tuple[Code, ...]:
     total = seen.pixels.total()
-    names: dict[int, str] = dict.fromkeys(labels.ignore_codes, "(ignored)")
+    names = (OPEN_CODES if labels.name == "core" else {}) | dict.fromkeys(labels.ignore_codes, "(ignored)")
     names[labels.background_code] = "(background)"
     names |= {label.code: label.name for label in labels.labels if label.code is not None}
     return tuple(

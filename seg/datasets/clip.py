@@ -13,7 +13,7 @@ from describer.errors import InputError
 
 
 class Clip:
-    """One video file, opened at the first frame that is asked for. Asking backwards starts over."""
+    """One video file, opened when a frame is asked for, also after `close`. Asking backwards starts over."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -43,10 +43,12 @@ def read(root: Path) -> Iterator[Listed]:
 
 
 def taxonomy_of(root: Path) -> str:
-    """The label set of the first annotation; InputError when there is none."""
+    """The label set of the first annotation, by name or as its file in the folder; InputError when there is none."""
     for record in read_records(root / _RECORDS):
         if isinstance(record, Annotation):
-            return record.provenance.taxonomy
+            name = record.provenance.taxonomy
+            own = root / f"{name}.yaml"
+            return str(own) if own.is_file() else name
     raise InputError(f"{root / _RECORDS} holds no annotated frame; run describer annotate with -o {root}.")
 
 
@@ -83,7 +85,7 @@ class _Frames:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._clips: dict[Path, Clip] = {}
+        self._clip: Clip | None = None
         self._places = [root, root / "images", root / "frames", *_source_of_run(root)]
 
     def has(self, source: str) -> bool:
@@ -96,7 +98,11 @@ class _Frames:
         number = source.partition("#")[2]
         if not number:
             return read_image(path)
-        return self._clips.setdefault(path, Clip(path)).frame(int(number))
+        if self._clip is None or self._clip.path != path:
+            if self._clip is not None:
+                self._clip.close()
+            self._clip = Clip(path)
+        return self._clip.frame(int(number))
 
     def _path(self, source: str) -> Path | None:
         name = source.partition("#")[0]
@@ -136,7 +142,7 @@ def _layer(region: Region) -> tuple[int, float]:
 DATASET = Dataset(
     name="annotations",
     title="annotations of describer annotate, corrected by a person",
-    layout="annotations.jsonl, and the frames beside it or where run.json says",
+    layout="annotations.jsonl, and the frames beside it or where run.json says; NAME.yaml of a taxonomy of your own",
     marks=(_RECORDS,),
     taxonomy=taxonomy_of,
     read=read,

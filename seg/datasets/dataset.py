@@ -35,7 +35,7 @@ class Item:
     annotated: tuple[str, ...] | None = None
     activity: str | None = None
     phase: str | None = None
-    tools: Callable[[tuple[int, int]], tuple[ToolLabel, ...]] | None = None
+    tools: Callable[[tuple[int, int]], tuple[ToolLabel, ...] | None] | None = None
     depth: Callable[[], NDArray[np.float32]] | None = None
 
 

@@ -70,6 +70,8 @@ def _robotic(root: Path, folder: Path) -> Iterator[Listed]:
             "train",
             partial(_mask_of, masks, number),
         )
+    for each in (clip, *masks):
+        each.close()
 
 
 def _mask_of(masks: list[Clip], number: int) -> NDArray[np.uint8]:

@@ -22,6 +22,8 @@ from describer.seg.datasets.frame import LabelledFrame, ToolLabel
 from describer.taxonomy import Label, Taxonomy, load_taxonomy
 
 BACKGROUND = "background"
+OPEN_CODES = {REST: "(not an instrument that is labelled)", SOME_INSTRUMENT: "(an instrument of unknown kind)"}
+"""What this project's own masks hold beside core class ids."""
 _MOST_CLASSES = SOME_INSTRUMENT
 
 
@@ -54,7 +56,8 @@ class Mapping:
         """
         image = item.image()
         hw = image.shape[0], image.shape[1]
-        tools = None if item.tools is None else tuple(self.tool(tool) for tool in item.tools((hw[1], hw[0])))
+        told = None if item.tools is None else item.tools((hw[1], hw[0]))
+        tools = None if told is None else tuple(self.tool(tool) for tool in told)
         annotated = self._absent(tools) if item.codes is None else self.annotated(item.annotated)
         return LabelledFrame(
             source=self.dataset,
@@ -111,6 +114,8 @@ class Mapping:
     def values(self) -> dict[int, int]:
         """Raw code -> class id or code of codes.py."""
         found = dict.fromkeys(self.taxonomy.ignore_codes, IGNORE)
+        if self.taxonomy.name == "core":
+            found |= {code: code for code in OPEN_CODES}
         found[self.taxonomy.background_code] = self._id(BACKGROUND)
         found |= {label.code: self._value(label) for label in self.taxonomy.labels if label.code is not None}
         return found if self.own else found | dict.fromkeys(self.taxonomy.rest_codes, REST)

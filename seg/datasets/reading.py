@@ -65,7 +65,7 @@ def groups_of(root: str | Path, name: str | None = None, seed: int = 0) -> tuple
     dataset = find(root, name)
     pairs = Counter((item.group, item.split) for item in dataset.read(root) if isinstance(item, Item))
     found: dict[str, Counter[str]] = {}
-    for pair, split in assign(pairs, seed).items():
+    for pair, split in sorted(assign(pairs, seed).items(), key=str):
         found.setdefault(split, Counter())[pair[0]] += pairs[pair]
     return dataset.name, found
 

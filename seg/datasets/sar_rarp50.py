@@ -28,24 +28,32 @@ def read(root: Path) -> Iterator[Listed]:
 
 
 def _video(root: Path, folder: Path, split: str) -> Iterator[Listed]:
-    video, unpacked = folder / "video_left.avi", by_key(pictures(folder / "rgb"), r"(\d+)")
-    masks = by_key(pictures(folder / "segmentation"), r"(\d+)")
+    video = folder / "video_left.avi"
     clip = Clip(video) if video.is_file() else None
+    yield from _masked(root, folder, split, clip)
+    if clip is not None:
+        clip.close()
+
+
+def _masked(root: Path, folder: Path, split: str, clip: Clip | None) -> Iterator[Listed]:
+    masks, unpacked = (by_key(pictures(folder / kind), r"(\d+)") for kind in ("segmentation", "rgb"))
     try:
         actions = _actions(folder / "action_discrete.txt")
     except ValueError:
         actions = {}
         yield Problem(below(folder / "action_discrete.txt", root), "not lines of frame,action", "copy it again")
     for key, mask in masks.items():
-        if key not in unpacked and clip is None:
+        if key in unpacked:
+            image = partial(read_image, unpacked[key])
+        elif clip is not None:
+            image = partial(clip.frame, int(key))
+        else:
             yield Problem(below(mask, root), "mask without a frame", "add video_left.avi or rgb/")
             continue
         yield Item(
             name=below(mask, root),
             group=below(folder, root),
-            image=partial(read_image, unpacked[key])
-            if clip is None or key in unpacked
-            else partial(clip.frame, int(key)),
+            image=image,
             split=split,
             codes=partial(read_codes, mask),
             activity=_action_at(int(key), actions),

@@ -11,17 +11,18 @@ import cv2
 import numpy as np
 import pytest
 
-from describer.errors import InputError
+from describer.errors import InputError, TaxonomyError
 from describer.frames import pixels_sha256, read_image
 from describer.geometry import make_region
 from describer.records import read_records, to_line
-from describer.seg.codes import REST
+from describer.seg.codes import REST, SOME_INSTRUMENT
+from describer.seg.datasets import ToolLabel
 from describer.seg.datasets.naming import group_of
 from describer.seg.datasets.reading import groups_of
 from describer.synthesis import write_dataset
 from describer.taxonomy import load_taxonomy
-from describer.types import Activity, Annotation, Failure, FrameRef, Provenance, Relation, Scene
-from tests.seg.datasets.made import HW, ReaderContract, core, everything, frames, picture, problems
+from describer.types import Activity, Annotation, Failure, FrameRef, Interaction, Provenance, Relation, Scene
+from tests.seg.datasets.made import HW, ReaderContract, core, everything, frames, halves, picture, problems, sides
 
 LEFT, RIGHT, TIP = (np.zeros(HW, bool) for _ in range(3))
 LEFT[:, :16], RIGHT[:, 16:], TIP[8:16, 10:22] = True, True, True
@@ -29,7 +30,7 @@ LEFT[:, :16], RIGHT[:, 16:], TIP[8:16, 10:22] = True, True, True
 
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_dataset(tmp_path_factory.mktemp("synth") / "scenes", 5, seed=3, size_wh=(128, 96), workers=1)
+    return write_dataset(tmp_path_factory.mktemp("synth") / "scenes", 4, seed=3, size_wh=(96, 96), workers=1)
 
 
 @pytest.fixture
@@ -48,21 +49,61 @@ def test_rendered_scenes_come_back_whole(rendered: Path) -> None:
         assert frame.activity == records[name].scene.activities[0].label
         instruments = [r.label for r in records[name].scene.regions if r.kind == "instrument"]
         assert frame.tools is not None and [tool.instrument for tool in frame.tools] == instruments
+        deeds = {deed.region_id: deed for deed in records[name].scene.interactions}
+        regions = [r for r in records[name].scene.regions if r.kind == "instrument"]
+        verbs = [(deeds[r.id].verb or "") if r.id in deeds else None for r in regions]
+        assert [tool.verb for tool in frame.tools] == verbs
         for tool in frame.tools:
             assert tool.box_xyxy is not None
             x0, y0, x1, y1 = tool.box_xyxy
-            assert 0 <= x0 < x1 <= 128 and 0 <= y0 < y1 <= 96
-    assert sum(len(counts) for counts in groups_of(rendered)[1].values()) == 5
+            assert 0 <= x0 < x1 <= 96 and 0 <= y0 < y1 <= 96
+    assert sum(len(counts) for counts in groups_of(rendered)[1].values()) == 4
 
 
 def test_an_unfinished_synth_folder(scenes: Path) -> None:
     lines = (scenes / "annotations.jsonl").read_bytes().splitlines(keepends=True)
-    (scenes / "annotations.jsonl").write_bytes(b"".join(lines[:3]) + lines[3][:50])
+    (scenes / "annotations.jsonl").write_bytes(b"".join(lines[:2]) + lines[2][:50])
     (scenes / "masks/000001.png").unlink()
     found = {problem.path: problem for problem in problems(scenes)}
-    assert set(found) == {"images/000001.jpg", "annotations.jsonl", "images/000003.jpg", "images/000004.jpg"}
+    assert set(found) == {"images/000001.jpg", "annotations.jsonl", "images/000002.jpg", "images/000003.jpg"}
     assert "masks/000001.png is missing" in found["images/000001.jpg"].what
-    assert len(everything(scenes)) == 2
+    assert len(everything(scenes)) == 1
+
+
+class TestComposites(ReaderContract):
+    name = "composites"
+
+    def make(self, root: Path) -> Path:
+        lines = []
+        for i, background in enumerate(["a.png", "a.png", "b.png"]):
+            picture(root / f"images/{i:06d}.jpg")
+            halves(root / f"masks/{i:06d}.png", SOME_INSTRUMENT if i == 2 else core("hook"), REST)
+            halves(root / f"instances/{i:06d}.png", 1, 0)
+            label = "instrument" if i == 2 else "hook"
+            told = {"instance_id": 1, "label": label, "box_xyxy": [0, 0, 16, 24], "tip_box_xyxy": [2.5, 0, 16, 8]}
+            lines.append({"source": f"images/{i:06d}.jpg", "background": background, "pasted": [told]})
+        (root / "tools.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+        (root / "synth.json").write_text("{}")
+        return root
+
+    def test_pasted_instruments(self, tmp_path: Path) -> None:
+        root = self.make(tmp_path)
+        halves(root / "instances/000001.png", 1, 2)  # the background shows an instrument too
+        found = list(everything(root).values())
+        assert {frame.group for frame in found} == {"a.png", "b.png"}
+        tools = {frame.name: frame.tools for frame in found}
+        assert tools["images/000000.jpg"] == (ToolLabel("hook", (2.5, 0, 16, 8)),)
+        assert tools["images/000001.jpg"] is None
+        assert tools["images/000002.jpg"] == (ToolLabel(None, (2.5, 0, 16, 8)),)
+        assert {sides(frame) for frame in found} == {(core("hook"), REST), (SOME_INSTRUMENT, REST)}
+        assert all(frame.annotated == load_taxonomy("core").of_kind("instrument") for frame in found)
+
+    def test_an_unfinished_folder(self, tmp_path: Path) -> None:
+        root = self.make(tmp_path)
+        (root / "masks/000001.png").unlink()
+        with (root / "tools.jsonl").open("a") as file:
+            file.write('{"source": ')
+        assert {problem.path for problem in problems(root)} == {"images/000001.jpg", "tools.jsonl"}
 
 
 def record(root: Path, source: str, scene: Scene, taxonomy: str = "core") -> Annotation:
@@ -109,6 +150,32 @@ def test_pixels_of_no_region_are_no_instrument_and_no_polyp(tmp_path: Path) -> N
     assert (frame.activity, frame.phase) == ("retraction", "preparation")
     (tool,) = frame.tools or ()
     assert (tool.instrument, tool.verb, tool.target) == ("grasper", None, "liver")
+
+
+@pytest.mark.parametrize(
+    ("deed", "said"),
+    [
+        (Interaction(2, "retract", "cystic duct", None, 0.9), ("retract", "cystic duct")),
+        (Interaction(2, None, None, None, 0.9), ("", None)),
+    ],
+)
+def test_what_an_instrument_does(tmp_path: Path, deed: Interaction, said: tuple[str | None, str | None]) -> None:
+    scene = replace(corrected(), interactions=(deed,))
+    (frame,) = everything(write(tmp_path, [record(tmp_path, "a.png", scene)])).values()
+    (tool,) = frame.tools or ()
+    assert (tool.verb, tool.target) == said
+
+
+def test_an_annotation_of_ones_own_taxonomy(tmp_path: Path) -> None:
+    taxonomy = "labels:\n  - {name: spleen, kind: anatomy, colour: [1, 2, 3], code: 4}\n"
+    (tmp_path / "mine.yaml").write_text(taxonomy)
+    scene = Scene((HW[1], HW[0]), (make_region(1, "spleen", "anatomy", LEFT, 1.0),))
+    write(tmp_path, [record(tmp_path, "a.png", scene, "mine")])
+    (frame,) = everything(tmp_path, ("background", "spleen")).values()
+    assert (frame.labels[LEFT] == 1).all()
+    (tmp_path / "mine.yaml").unlink()
+    with pytest.raises(TaxonomyError, match="mine"):
+        everything(tmp_path)
 
 
 def test_an_annotation_of_another_taxonomy_becomes_core(tmp_path: Path) -> None:
