@@ -26,8 +26,8 @@ from describer.errors import InputError
 from describer.geometry import tip_box
 from describer.masks import box_of
 from describer.pictures import PICTURE_SUFFIXES, read_image
+from describer.seg.codes import IGNORE, REST, SOME_INSTRUMENT
 from describer.seg.config import INSTRUMENT_CLASSES
-from describer.seg.losses import IGNORE, REST, SOME_INSTRUMENT
 from describer.seg.synth import CORE_NAMES, SMALLEST_SIDE_PX, render_tools
 from describer.seg.synth.composite import Background, Composite, CutOut, composite, cut_out, cut_out_picture
 from describer.synthesis import FLAT_PNG, parallel, prepare_folder, save_image

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from describer.errors import DescriberError
-from describer.seg.codes import IGNORE, REST, SOME_INSTRUMENT  # noqa: F401
+from describer.seg.codes import REST, SOME_INSTRUMENT
 from describer.seg.interaction import ToolLogits
 from describer.seg.model import SceneOutput, disparity_to_depth
 

@@ -13,7 +13,7 @@ from PIL import Image
 from describer import cli, composite_dataset
 from describer.composite_dataset import instrument_cut_outs, write_composites
 from describer.errors import InputError, OutputError
-from describer.seg.losses import REST, SOME_INSTRUMENT
+from describer.seg.codes import REST, SOME_INSTRUMENT
 from describer.seg.synth import CORE_NAMES
 
 SIZE = (128, 96)
