@@ -93,6 +93,7 @@ class _Seen:
     with_depth: int = 0
     examined: int = 0
     unusable: int = 0
+    partial: bool = False
 
     def add(self, item: Item) -> None:
         """Open everything that the item has; InputError when something cannot be."""
@@ -111,6 +112,7 @@ class _Seen:
         self.phases.update([item.phase] if item.phase else [])
         self.instruments.update(tool.instrument or "unknown" for tool in tools)
         self.with_depth += item.depth is not None
+        self.partial |= item.annotated is not None
 
 
 def check(
@@ -194,7 +196,7 @@ def _splits(pairs: Counter[tuple[str, str | None]]) -> dict[str, dict[str, int]]
 
 def _codes(seen: _Seen, labels: Taxonomy) -> tuple[Code, ...]:
     total = seen.pixels.total()
-    names = (OPEN_CODES if labels.name == "core" else {}) | dict.fromkeys(labels.ignore_codes, "(ignored)")
+    names = (OPEN_CODES if seen.partial else {}) | dict.fromkeys(labels.ignore_codes, "(ignored)")
     names[labels.background_code] = "(background)"
     names |= {label.code: label.name for label in labels.labels if label.code is not None}
     return tuple(

@@ -20,6 +20,7 @@ from describer.errors import InputError, RecordError
 from describer.frames import pixels_sha256
 from describer.pictures import read_image
 from describer.records import read_records
+from describer.seg.codes import REST
 from describer.seg.datasets.clip import Clip
 from describer.seg.datasets.dataset import Dataset, Item, Listed, Problem
 from describer.seg.datasets.naming import group_of
@@ -127,7 +128,7 @@ def _image(frames: _Frames, record: Annotation) -> NDArray[np.uint8]:
 
 def _codes(record: Annotation, taxonomy: Taxonomy) -> NDArray[np.uint8]:
     width, height = record.frame.size_wh
-    codes = np.full((height, width), taxonomy.background_code, np.uint8)
+    codes = np.full((height, width), REST, np.uint8)
     for region in sorted(record.scene.regions, key=_layer):
         code = taxonomy.label(region.label).code
         if code is not None:

@@ -24,7 +24,8 @@ class Item:
 
     `name` is its path below the root; `group` the video, operation or patient; `split` the official one, if any.
     `codes` gives the raw mask (H, W) in the codes of the dataset's taxonomy and `annotated` the labels that mask
-    speaks of (None: all of the taxonomy). `tools` takes the frame's (width, height). What is None is not given.
+    speaks of (None: all of the taxonomy); a mask that does not speak of all may hold REST and SOME_INSTRUMENT too.
+    `tools` takes the frame's (width, height). What is None is not given.
     """
 
     name: str

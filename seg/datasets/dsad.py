@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from describer.errors import InputError
 from describer.pictures import read_image
+from describer.seg.codes import REST
 from describer.seg.datasets.dataset import Dataset, Item, Listed, Problem
 from describer.seg.datasets.files import below, by_key, folders, paired, pictures, read_grey
 from describer.taxonomy import load_taxonomy
@@ -67,14 +68,13 @@ def _item(root: Path, image: Path, masks: dict[str, Path]) -> Item:
 
 
 def _codes(masks: dict[str, Path]) -> NDArray[np.uint8]:
-    taxonomy = load_taxonomy("dsad")
     drawn = {organ: read_grey(path) > 127 for organ, path in masks.items()}
     shapes = {mask.shape for mask in drawn.values()}
     if len(shapes) > 1:
         raise InputError(f"{next(iter(masks.values()))}: masks of one image differ in size; export them again.")
-    codes = np.full(shapes.pop(), taxonomy.background_code, np.uint8)
+    codes = np.full(shapes.pop(), REST, np.uint8)
     for organ, mask in drawn.items():
-        codes[mask] = taxonomy.label(organ).code or 0
+        codes[mask] = load_taxonomy("dsad").label(organ).code or REST
     return codes
 
 

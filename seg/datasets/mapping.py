@@ -22,8 +22,8 @@ from describer.seg.datasets.frame import LabelledFrame, ToolLabel
 from describer.taxonomy import Label, Taxonomy, load_taxonomy
 
 BACKGROUND = "background"
-OPEN_CODES = {REST: "(not an instrument that is labelled)", SOME_INSTRUMENT: "(an instrument of unknown kind)"}
-"""What this project's own masks hold beside core class ids."""
+OPEN_CODES = {REST: "(none of the labels that the mask speaks of)", SOME_INSTRUMENT: "(an instrument of unknown kind)"}
+"""What masks that speak of some labels only may hold beside those labels' codes."""
 _MOST_CLASSES = SOME_INSTRUMENT
 
 
@@ -95,27 +95,24 @@ class Mapping:
     def map_codes(self, raw: NDArray, name: str, partial: bool = False) -> NDArray[np.uint8]:
         """A raw mask (H, W) as class ids and the codes of codes.py; InputError for a code nobody has named.
 
-        In a ``partial`` mask only some labels are drawn, so that its background is no class but the rest.
+        In a ``partial`` mask, one that speaks of some labels only, REST and SOME_INSTRUMENT stand for themselves.
         """
-        unknown = sorted(set(codes_in(raw)) - set(self.values))
+        values = self.values | ({code: code for code in OPEN_CODES} if partial else {})
+        unknown = sorted(set(codes_in(raw)) - set(values))
         if unknown:
             raise InputError(
                 f"{name}: the mask holds {', '.join(map(code_text, unknown))}, which taxonomy {self.taxonomy.name!r} "
                 "does not have; run describer data check on the folder"
             )
         table = np.full(256, IGNORE, np.uint8)
-        for code, value in self.values.items():
+        for code, value in values.items():
             table[code] = value
-        if partial:
-            table[self.taxonomy.background_code] = REST
         return table[raw]
 
     @cached_property
     def values(self) -> dict[int, int]:
         """Raw code -> class id or code of codes.py."""
         found = dict.fromkeys(self.taxonomy.ignore_codes, IGNORE)
-        if self.taxonomy.name == "core":
-            found |= {code: code for code in OPEN_CODES}
         found[self.taxonomy.background_code] = self._id(BACKGROUND)
         found |= {label.code: self._value(label) for label in self.taxonomy.labels if label.code is not None}
         return found if self.own else found | dict.fromkeys(self.taxonomy.rest_codes, REST)

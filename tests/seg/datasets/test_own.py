@@ -89,13 +89,14 @@ class TestComposites(ReaderContract):
     def test_pasted_instruments(self, tmp_path: Path) -> None:
         root = self.make(tmp_path)
         halves(root / "instances/000001.png", 1, 2)  # the background shows an instrument too
+        halves(root / "masks/000001.png", core("hook"), 0)  # and the dark surround of the scope's view
         found = list(everything(root).values())
         assert {frame.group for frame in found} == {"a.png", "b.png"}
         tools = {frame.name: frame.tools for frame in found}
         assert tools["images/000000.jpg"] == (ToolLabel("hook", (2.5, 0, 16, 8)),)
         assert tools["images/000001.jpg"] is None
         assert tools["images/000002.jpg"] == (ToolLabel(None, (2.5, 0, 16, 8)),)
-        assert {sides(frame) for frame in found} == {(core("hook"), REST), (SOME_INSTRUMENT, REST)}
+        assert {sides(frame) for frame in found} == {(core("hook"), REST), (core("hook"), 0), (SOME_INSTRUMENT, REST)}
         assert all(frame.annotated == load_taxonomy("core").of_kind("instrument") for frame in found)
 
     def test_an_unfinished_folder(self, tmp_path: Path) -> None:

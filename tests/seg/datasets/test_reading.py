@@ -46,7 +46,10 @@ def test_labels_in_their_own_set() -> None:
     own = mapping(("background", "our hook", "laser", "spleen", "liver"), rest_codes=[])
     assert own.map_codes(RAW[:, :6], "a.png")[0].tolist() == [1, 2, 3, 4, 0, IGNORE]
     assert own.annotated() == own.class_names
-    assert own.map_codes(RAW[:, :6], "a.png", partial=True)[0].tolist() == [1, 2, 3, 4, REST, IGNORE]
+    opened = np.array([[3, REST, SOME_INSTRUMENT, 9]], np.uint8)
+    assert own.map_codes(opened, "a.png", partial=True)[0].tolist() == [1, REST, SOME_INSTRUMENT, 0]
+    with pytest.raises(InputError, match="253, 254"):
+        own.map_codes(opened, "a.png")
     assert own.annotated(("spleen",)) == ("spleen",)
 
 
