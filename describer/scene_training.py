@@ -13,10 +13,12 @@ import yaml
 from describer.caches import dataset_cache
 from describer.cards import trained_card
 from describer.errors import InputError
+from describer.gradients import plot_gradients
 from describer.seg.config import PATCH, SceneConfig
 from describer.seg.data import CachedDataset, Source
 from describer.seg.datasets.catalogue import find
 from describer.seg.datasets.dataset import SPLITS
+from describer.seg.datasets.overlap import check_overlap
 from describer.seg.datasets.reading import groups_of
 from describer.seg.model import SceneModel
 from describer.seg.predict import scene_model_folder
@@ -63,6 +65,7 @@ class SceneTraining:
     seed: int = 0
     tensorboard: bool = False
     freeze: bool = False
+    allow_overlap: bool = False
 
     def __post_init__(self) -> None:
         if not self.data:
@@ -185,8 +188,11 @@ def _caches(
     """By folder and split, every split that has frames; the main process makes what is not there yet."""
     cache_hw = (round(hw[0] * _CACHE_SCALE), round(hw[1] * _CACHE_SCALE))
     found: dict[str, dict[str, CachedDataset]] = {}
-    for k, (root, _) in enumerate(_folders(options)):
-        name, groups = groups_of(root)
+    grouped = [(root, *groups_of(root)) for root, _ in _folders(options)]
+    used = [(name, group, split) for _, name, groups in grouped for split in groups for group in groups[split]]
+    for warning in check_overlap(used, options.allow_overlap):
+        say(warning)
+    for k, (root, name, groups) in enumerate(grouped):
         splits = [split for split in SPLITS if groups.get(split)]
         with processes().main_process_first():
             for split in splits:
@@ -260,6 +266,7 @@ def _finish(
         for split, dataset in splits.items()
         if split != "train"
     }
+    plot_gradients(folder / "gradients.csv")
     (folder / "scores.json").write_text(json.dumps(scores, indent=1) + "\n")
     (folder / "options.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(asdict(options))), sort_keys=False))
     frames = {root: {split: len(dataset) for split, dataset in splits.items()} for root, splits in caches.items()}

@@ -29,6 +29,7 @@ from describer.seg.scoring import evaluate_scene
 from describer.seg.training import Progress as StepNews
 from describer.seg.training import TrainSettings, train_scene
 from describer.taxonomy import load_taxonomy
+from describer.triplets import triplet_ap
 from describer.vlm.embedded import build_embedded, save_embedded, train_tokenizer
 from describer.vlm.lora import add_lora, save_adapter
 from describer.vlm.sample_cache import FastEncoder, SampleCache
@@ -209,18 +210,21 @@ def finish_scene(model: SceneModel, folder: Path, work: Path, real: str | Path |
 def scene_scores(model: SceneModel, work: Path, real: str | Path | None) -> dict[str, Any]:
     """Held-out scores of a scene model: rendered scenes, and every real source with a held-out split.
 
-    "boxes" of a split are its `box_scores`, where instances are known.
+    "boxes" of a split are its `box_scores`, where instances are known, and "triplets" its `triplet_ap`, or None.
     """
     words = model.config.vocabulary
     rendered_cache(work / "held-out", HELD_OUT_SEED, HELD_OUT_FRAMES, words)
     scores = {"rendered, held out": evaluate_scene(model, CachedDataset(work / "held-out"))}
     predictor = ScenePredictor(model, "scored")
-    scores["rendered, held out"]["boxes"] = box_scores(predictor, rendered_boxes(BOXED_FRAMES))
+    rendered = scores["rendered, held out"]
+    rendered["boxes"] = box_scores(predictor, rendered_boxes(BOXED_FRAMES))
+    rendered["triplets"] = triplet_ap(predictor, CachedDataset(work / "held-out"))
     for split in ("held out", "evaluation only") if real is not None else ():
         boxed = real_boxes(Path(real or ""), split)
         caches = real_caches(work / f"real-{split.replace(' ', '-')}", Path(real or ""), split, words)
         for name, path in caches.items():
             scores[f"{name}, {split}"] = evaluate_scene(model, CachedDataset(path))
+            scores[f"{name}, {split}"]["triplets"] = triplet_ap(predictor, CachedDataset(path))
             if name in boxed:
                 scores[f"{name}, {split}"]["boxes"] = box_scores(predictor, boxed[name])
     return scores

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -26,6 +26,24 @@ def tip_boxes(regions: Sequence[Region]) -> torch.Tensor:
         x0, y0, x1, y1 = tip_box(small)
         boxes.append((x0 / width, y0 / height, x1 / width, y1 / height))
     return torch.tensor([boxes], dtype=torch.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ToolScores:
+    """Probabilities of one instrument region: of each instrument class (I,) times the region's own score, of each verb
+    (1 + V,) and of each target (1 + T,), none first."""
+
+    instrument: np.ndarray
+    verb: np.ndarray
+    target: np.ndarray
+
+
+def tool_scores(regions: Sequence[Region], said: ToolLogits) -> list[ToolScores]:
+    """Scores of each of `regions` from its logits (1, T, ...)."""
+    each = [logits[0].softmax(-1).cpu().numpy() for logits in (said.instrument, said.verb, said.target)]
+    return [
+        ToolScores(region.score * instrument, verb, target) for region, instrument, verb, target in zip(regions, *each)
+    ]
 
 
 def with_interactions(scene: Scene, regions: Sequence[Region], said: ToolLogits, words: Vocabulary) -> Scene:

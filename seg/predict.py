@@ -18,14 +18,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from describer.errors import DescriberError, ModelError
-from describer.seg.actions import tip_boxes, with_interactions
+from describer.seg.actions import ToolScores, tip_boxes, tool_scores, with_interactions
 from describer.seg.config import SceneConfig
 from describer.seg.image import to_pixels
+from describer.seg.interaction import ToolLogits
 from describer.seg.model import SceneModel, SceneOutput, disparity_to_depth, interpolate
 from describer.seg.regions import WORK_PX, build_scene, find_parts
 from describer.seg.shafts import surround
 from describer.taxonomy import Taxonomy, load_taxonomy
-from describer.types import Activity, Scene
+from describer.types import Activity, Region, Scene
 
 EMBEDDED = "embedded"
 
@@ -130,13 +131,28 @@ class ScenePredictor:
             scene = replace(scene, depth=_view_depth(disparity, probabilities[0]))
         return self._with_interactions(self._with_phase(scene, output, row), output, row)
 
-    @torch.inference_mode()
     def _with_interactions(self, scene: Scene, output: SceneOutput, row: int) -> Scene:
-        instruments = [region for region in scene.regions if region.kind == "instrument"]
+        instruments = _instruments(scene)
+        said = self._said(instruments, output, row)
+        return scene if said is None else with_interactions(scene, instruments, said, self.model.config.vocabulary)
+
+    @torch.inference_mode()
+    def _said(self, instruments: Sequence[Region], output: SceneOutput, row: int) -> ToolLogits | None:
+        """The interaction head on each instrument's tip; None without the head or without instruments."""
         if self.model.tools is None or output.tool_maps is None or not instruments:
-            return scene
-        said = self.model.tools(output.tool_maps[row : row + 1], tip_boxes(instruments).to(self.device))
-        return with_interactions(scene, instruments, said, self.model.config.vocabulary)
+            return None
+        said: ToolLogits = self.model.tools(output.tool_maps[row : row + 1], tip_boxes(instruments).to(self.device))
+        return said
+
+    def tool_scores(self, images: Sequence[np.ndarray]) -> list[list[ToolScores]]:
+        """For every frame and instrument found in it, how likely each instrument, verb and target is."""
+        output = self.forward(images)
+        found = []
+        for row, image in enumerate(images):
+            instruments = _instruments(self._scene(output, row, image.shape[:2], depth=False))
+            said = self._said(instruments, output, row)
+            found.append([] if said is None else tool_scores(instruments, said))
+        return found
 
     def _with_phase(self, scene: Scene, output: SceneOutput, row: int) -> Scene:
         """The phase beside the activity, where one of the organs is seen whose operation the phases are of."""
@@ -172,6 +188,10 @@ def _view_depth(disparity: np.ndarray, outside: np.ndarray) -> np.ndarray:
     """Depth (h, w) of a disparity map, NaN where the probability of being outside of the view says so."""
     depth = disparity_to_depth(torch.from_numpy(disparity)).numpy()
     return np.where(surround(outside > 0.5), np.float32(np.nan), depth)
+
+
+def _instruments(scene: Scene) -> list[Region]:
+    return [region for region in scene.regions if region.kind == "instrument"]
 
 
 def _likeliest(level: str, logits: Tensor, names: Sequence[str]) -> Activity:

@@ -58,6 +58,9 @@ def scene(
     tensorboard: Annotated[
         bool | None, typer.Option("--tensorboard", help="Log for TensorBoard too, beside the CSV files.")
     ] = None,
+    allow_overlap: Annotated[
+        bool | None, typer.Option("--allow-overlap", help="Train on videos that another set holds out.")
+    ] = None,
     preset: Annotated[
         str | None, typer.Option(help="Make the embedded model itself, from rendered scenes: embedded.")
     ] = None,
@@ -105,6 +108,7 @@ def scene(
         "best": best,
         "seed": seed,
         "tensorboard": tensorboard,
+        "allow_overlap": allow_overlap,
     }
     options = training({} if config is None else read_options(config), given)
     typer.echo(str(train_on(options, out, progress=_say)))
