@@ -92,4 +92,5 @@ DATASET = Dataset(
     read=read,
     grouping="the operation or video; the challenge's test pictures of OP1 to OP4 are of the training operations",
     licence="challenge terms, by registration",
+    notes="Of the robotic videos one frame a second is read, and only their training part.",
 )
