@@ -32,6 +32,9 @@ _COLUMNS = {
 }
 
 
+_BOX_COLUMNS = {"n_objects": "true boxes", "ap": "AP", "ap50": "AP50", "ap75": "AP75"}
+
+
 def _score_table(scores: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Rows by split, columns that any split has a score for."""
     shown = [key for key in _COLUMNS if any(s.get(key) for s in scores.values())]
@@ -40,6 +43,20 @@ def _score_table(scores: Mapping[str, Mapping[str, Any]]) -> list[str]:
         "|---" * (len(shown) + 1) + "|",
         *(f"| {name} | " + " | ".join(_number(s.get(key)) for key in shown) + " |" for name, s in scores.items()),
     ]
+
+
+def _box_table(scores: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Rows by split and by what its frames tell apart, as `detection.box_scores` gives them; nothing without boxes."""
+    rows = [
+        f"| {name}: {what} | {s['boxes']['n']} | " + " | ".join(_number(found[key]) for key in _BOX_COLUMNS) + " |"
+        for name, s in scores.items()
+        for what, found in s.get("boxes", {}).items()
+        if isinstance(found, Mapping)
+    ]
+    if not rows:
+        return []
+    heads = ("boxes of instances (COCO)", "n", *_BOX_COLUMNS.values())
+    return ["", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|", *rows]
 
 
 def trained_card(
@@ -116,6 +133,7 @@ def scene_card(scores: Mapping[str, Mapping[str, Any]], recipe: str, data: str, 
             "IoU: all instruments as one class.",
             "",
             *_score_table(scores),
+            *_box_table(scores),
             "",
             *polyps,
             "",
