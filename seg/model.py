@@ -108,9 +108,11 @@ class SceneModel(PreTrainedModel):
 
     def adapt_backbone(self, config: SceneConfig) -> None:
         """Freeze the backbone and give it the adapter that `config`'s adapter fields name."""
-        add_adapter(self.backbone, config)
-        for name in ADAPTER_FIELDS:
-            setattr(self.config, name, getattr(config, name))
+        wanted = {name: getattr(config, name) for name in ADAPTER_FIELDS}
+        # This model's backbone may be deeper than the one `config` was written for.
+        add_adapter(self.backbone, SceneConfig(**{**self.config.to_dict(), **wanted}))
+        for name, value in wanted.items():
+            setattr(self.config, name, value)
 
     def merge_adapter(self) -> None:
         """Fold an ungated adapter into the backbone; afterwards the model is a plain one with equal outputs."""

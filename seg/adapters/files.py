@@ -20,6 +20,8 @@ _BASE = "base"
 def describe_adapter(config: SceneConfig) -> dict[str, str]:
     """What decides the shape and meaning of an adapter's numbers, as a file's metadata holds it."""
     kind = {"kind": config.adapter}
+    if config.adapter == "none":
+        return kind
     if config.adapter == "vector-lora":
         ranks = ",".join(map(str, vector_ranks(config.backbone_config().num_hidden_layers)))
         return kind | {"rank": ranks, "alpha": ranks}

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from describer.errors import ModelError, OutputError
 from describer.seg.adapters import adapter_state_dict, merge_adapter
-from describer.seg.adapters.files import fingerprint, load_adapter, save_adapter
+from describer.seg.adapters.files import describe_adapter, fingerprint, load_adapter, save_adapter
 from tests.seg.adapters.tiny import KINDS, adapted, backbone, config, run, shake
 
 
@@ -94,6 +94,12 @@ def test_other_weights_are_refused_even_the_merged_ones(kind: str, tmp_path: Pat
     plain = fingerprint(model)
     merge_adapter(model)
     assert plain == fingerprint(backbone(config())) != fingerprint(model)
+
+
+def test_fields_of_another_kind_do_not_count() -> None:
+    assert describe_adapter(config(adapter_rank=8)) == describe_adapter(config(adapter_gate=True)) == {"kind": "none"}
+    assert describe_adapter(config("lora", adapter_gate=True)) == describe_adapter(config("lora"))
+    assert describe_adapter(config("vector-lora", adapter_rank=8)) == describe_adapter(config("vector-lora"))
 
 
 def test_the_fingerprint_does_not_depend_on_dtype_or_adapter() -> None:

@@ -61,15 +61,17 @@ def test_saved_and_loaded_bit_for_bit(kind: str, tmp_path: Path) -> None:
     assert torch.allclose(logits(again.eval()), logits(model), atol=1e-5)
 
 
+@pytest.mark.parametrize("blocks", [2, 4])
 @pytest.mark.parametrize("kind", ["tesla", "lora", "vector-lora"])
-def test_from_a_dinov2_folder(kind: str, tmp_path: Path) -> None:
-    plain = backbone(config())
+def test_from_a_dinov2_folder_of_any_depth(kind: str, blocks: int, tmp_path: Path) -> None:
+    plain = backbone(config(backbone={"num_hidden_layers": blocks}))
     plain.save_pretrained(tmp_path)
     model = SceneModel.from_backbone(tmp_path, scene_config(kind, adapter_rank=2))
     assert (model.config.adapter, model.config.adapter_rank) == (KINDS[kind]["adapter"], 2)
     state = plain_state_dict(model.backbone)
     assert all(torch.equal(value, state[name]) for name, value in plain.state_dict().items())
-    assert adapter_state_dict(model.backbone)
+    per_block = {"tesla": 2 * 4, "lora": 2 * 2, "vector-lora": 2 * 2}[kind]
+    assert len(adapter_state_dict(model.backbone)) == blocks * per_block
 
 
 @pytest.mark.parametrize("kind", ["tesla", "lora", "vector-lora"])
