@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import resource
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from describer.devices import peak_memory_gib
 from describer.eval import metric
 from describer.frames import as_frame
 from describer.geometry import make_region, touching
@@ -85,7 +84,7 @@ def speed(describer: Describer, repeats: int = 5) -> dict[str, Any]:
         ones += [_timed(partial(describe, [i])) for i in everything[::3]]
         manys.append(_timed(partial(describe, everything)))
     one, many = statistics.median(ones), statistics.median(manys)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform != "darwin" else 2**30)
+    peak = peak_memory_gib()
     return {
         "frame_wh": list(FRAME_WH),
         "regions_a_frame": round(statistics.mean(len(r.scene.regions) for r in records), 1),

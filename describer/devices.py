@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import sys
+from pathlib import Path
+
 import torch
 
 
@@ -16,3 +20,16 @@ def multiplies_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return device.type != "cpu" or cpu_multiplies_bfloat16()
+
+
+def peak_memory_gib(device: str = "cpu") -> float:
+    """The most memory that this process has held so far: of the GPU for a cuda device, else of the machine."""
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated() / 2**30
+    status = Path("/proc/self/status")
+    found = re.search(r"VmHWM:\s*(\d+) kB", status.read_text()) if status.is_file() else None
+    if found:  # what getrusage says on Linux is at least what the process that started this one held
+        return int(found[1]) / 2**20
+    import resource  # which Windows lacks
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform != "darwin" else 2**30)

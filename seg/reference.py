@@ -111,9 +111,9 @@ class ReferenceModel(SceneModel):
         self.layout = hidden_image(backbone.hidden_size, grid[0])
         channels = grid[0] * grid[1]
         self.backbone = Dinov2Model(backbone)
-        self.sma = ReferenceStem()
+        self.sma = ReferenceStem()  # type: ignore[assignment]  # another stem in the same place
         self.segment = ReferencePyramid(channels, len(config.class_names))
-        self.activity = ReferenceActivity(channels, len(config.activity_names)) if config.activity_names else None
+        self.say_activity = ReferenceActivity(channels, len(config.activity_names)) if config.activity_names else None
         self.post_init()
         if config.adapter != "none":
             add_adapter(self.backbone, config)
@@ -123,9 +123,10 @@ class ReferenceModel(SceneModel):
         height, width = pixel_values.shape[2:]
         if [height, width] != list(self.config.input_hw):
             raise DescriberError(f"The reference takes frames of {self.config.input_hw}, got {[height, width]}.")
-        tokens = self.backbone(self.sma(pixel_values)).last_hidden_state[:, 1:]
+        seen = self.sma(pixel_values)  # type: ignore[misc]  # never None here
+        tokens = self.backbone(seen).last_hidden_state[:, 1:]
         image = tokens.unflatten(2, self.layout)
         return SceneOutput(
             logits=interpolate(self.segment(image), (-(-height // 4), -(-width // 4))),
-            activity_logits=None if self.activity is None else self.activity(image),
+            activity_logits=None if self.say_activity is None else self.say_activity(image),
         )

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Measure speed, memory and robustness.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Measure speed, memory, robustness and methods.")
 
 
 @app.callback()
 def bench() -> None:
-    """Measure speed, memory and robustness."""
+    """Measure speed, memory, robustness and methods."""
 
 
 def _show(found: dict[str, Any], as_json: bool) -> None:
@@ -145,3 +145,111 @@ def robustness(
     bench_robustness.write(found, predictor.name, out)
     text = json.dumps(bench_robustness.to_json(found, predictor.name), indent=2) if as_json else None
     typer.echo(text or bench_robustness.to_text(found))
+
+
+_Start = Annotated[str, typer.Option(help="Scene model whose backbone, without its adapter, runs start from.")]
+_Backbone = Annotated[
+    str | None, typer.Option(help="A DINOv2 folder or hub id to start from instead, e.g. facebook/dinov2-base.")
+]
+_Seeds = Annotated[int, typer.Option(min=1, help="Runs of each, with seeds 0, 1, ...")]
+_Frames = Annotated[int, typer.Option(min=1, help="Rendered training frames.")]
+_HeldOut = Annotated[int, typer.Option(min=1, help="Rendered held-out frames.")]
+_BatchSize = Annotated[int, typer.Option(min=1, help="Frames a step.")]
+_Size = Annotated[str, typer.Option(metavar="HxW", help="Input size, multiples of 14.")]
+
+
+@app.command("reference")
+def reference(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for tables, results and frames.")],
+    seeds: _Seeds = 3,
+    minutes: Annotated[float, typer.Option(min=0.001, help="Training time of each run.")] = 10.0,
+    size: _Size = "224x224",
+    frames: _Frames = 2000,
+    held_out: _HeldOut = 300,
+    real: Annotated[
+        Path | None, typer.Option(metavar="INDEX_JSON", help="Labelled real frames to train and score on too.")
+    ] = None,
+    start: _Start = "embedded",
+    backbone: _Backbone = None,
+    batch_size: _BatchSize = 8,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Ours against the public reference design: held-out scores at the same budget, speed and memory.
+
+    \b
+      describer bench reference -o versus --minutes 10
+      describer bench reference -o versus --real ../shared/data/index.json --backbone facebook/dinov2-base
+
+    Both start from one backbone. OUT gets reference.md and reference.json; a killed bench goes on where it was.
+    """
+    from describer.bench_reference import Options, compare, to_text
+    from describer.pipeline import pick_device
+    from describer.scene_training import size_of
+
+    options = Options(
+        seeds=seeds,
+        minutes=minutes,
+        hw=size_of(size),
+        frames=frames,
+        held_out=held_out,
+        real=real,
+        start=start,
+        backbone=backbone,
+        batch_size=batch_size,
+        device=pick_device(device),
+    )
+    found = compare(out, options, _say)
+    typer.echo(json.dumps(found, indent=1) if as_json else to_text(found))
+
+
+@app.command("ablation")
+def ablation(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the tables, results and frames.")],
+    seeds: _Seeds = 3,
+    steps: Annotated[int | None, typer.Option(min=1, help="Length of each run, in steps. [default: 400]")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.001, help="Or in minutes.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="adapter, stem, levels or balance; repeat for several. [default: all]")
+    ] = None,
+    size: _Size = "112x140",
+    frames: _Frames = 1000,
+    held_out: _HeldOut = 200,
+    start: _Start = "embedded",
+    backbone: _Backbone = None,
+    batch_size: _BatchSize = 8,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """What each adapter, stem, feature level and balancing strategy is worth, all else equal.
+
+    \b
+      describer bench ablation -o ablation --steps 400
+      describer bench ablation -o ablation --steps 400 --only adapter --only stem --seeds 1
+
+    OUT gets ablation.md and ablation.csv, first after one seed of everything; a killed bench goes on where it was.
+    """
+    from describer.bench_ablation import Options, to_text
+    from describer.bench_ablation import ablation as measure
+    from describer.pipeline import pick_device
+    from describer.scene_training import size_of
+
+    options = Options(
+        seeds=seeds,
+        steps=400 if steps is None and minutes is None else steps,
+        minutes=minutes,
+        hw=size_of(size),
+        frames=frames,
+        held_out=held_out,
+        only=tuple(only or ()),
+        start=start,
+        backbone=backbone,
+        batch_size=batch_size,
+        device=pick_device(device),
+    )
+    results = measure(out, options, _say)
+    typer.echo(json.dumps(results, indent=1) if as_json else to_text(results))
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)

@@ -87,7 +87,7 @@ def test_it_trains_with_its_adapter_and_is_scored(tiny_frames: Path) -> None:
     loader.close()
     assert set(told[0]) == {"segmentation", "activity"}
     moved = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
-    assert {"sma.leave.weight", "segment.classify.2.weight", "activity.say.weight"} <= moved
+    assert {"sma.leave.weight", "segment.classify.2.weight", "say_activity.say.weight"} <= moved
     assert {name.rsplit(".", 1)[1] for name in moved if name.startswith("backbone.")} == {"A", "B", "u", "v"}
     scores = evaluate_scene(model, data)
     assert scores["n"] == 8 and scores["miou"] is not None and scores["depth_abs_rel"] is None
