@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -97,10 +97,7 @@ def _striking(look: Appearance) -> bool:
 
 def _part_of(scene: Scene, rng: np.random.Generator) -> Scene:
     """The scene as if some of its regions had not been found: another list to copy, from the same picture."""
-    kept = tuple(region for region in scene.regions if rng.random() < _KEPT)
-    ids = {region.id for region in kept}
-    relations = tuple(r for r in scene.relations if r.subject in ids and r.object in ids)
-    return replace(scene, regions=kept, relations=relations)
+    return scene.only([region.id for region in scene.regions if rng.random() < _KEPT])
 
 
 def corpus(first_seed: int, n: int, options: PromptOptions, workers: int | None = None) -> list[str]:

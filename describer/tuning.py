@@ -12,6 +12,7 @@ import torch
 
 from describer.caches import HELD_OUT_SEED, TOOLS, real_caches, rendered_cache
 from describer.cards import language_card, scene_card
+from describer.composites import composited_cache
 from describer.detection import box_scores, real_boxes, rendered_boxes
 from describer.errors import InputError
 from describer.eval.truth import EntityScores
@@ -28,6 +29,7 @@ from describer.seg.predict import ScenePredictor
 from describer.seg.scoring import evaluate_scene
 from describer.seg.training import Progress as StepNews
 from describer.seg.training import TrainSettings, train_scene
+from describer.seg.transfer import average
 from describer.taxonomy import load_taxonomy
 from describer.triplets import triplet_ap
 from describer.vlm.embedded import build_embedded, save_embedded, train_tokenizer
@@ -48,45 +50,56 @@ EMBEDDED_PROMPT = PromptOptions(frame=True, facts=True, overlay=False, crop=True
 
 # Shares of a training batch: a frame's worth of polyps teaches little about instruments, and the other way round.
 _REAL_SHARES = {
-    "kvasir_seg": 0.08,
-    "gae": 0.04,
-    "cholect50val": 0.03,
-    "cholecseg8k_crops": 0.03,
-    "cholec_instance_seg": 0.02,
-    "cholec80_video01_tool": 0.015,
-    "cataract": 0.012,
-    "segcol": 0.008,
+    "kvasir_seg": 0.10,
+    "cholect50val": 0.08,
+    "gae": 0.06,
+    "cholecseg8k_crops": 0.04,
+    "cholec_instance_seg": 0.03,
+    "cholec80_video01_tool": 0.025,
+    "cataract": 0.02,
+    "segcol": 0.012,
 }
+# Instruments on real tissue. At twice this share the model saw instruments where there were none.
+_COMPOSITED_SHARE = 0.10
 
 
 @dataclass(frozen=True, slots=True)
 class _Stage:
-    """One leg of the scene model's training: its share of the minutes, learning rate and input height and width."""
+    """One leg of the scene model's training: its share of the minutes, learning rate and input height and width.
+
+    `further` stages see composites too and begin from the plain ones' end.
+    """
 
     name: str
     stage: str
     share: float
     lr: float
     hw: tuple[int, int] = TRAIN_HW
+    further: bool = False
 
 
 # Small pictures first: twice as many are seen while the features form. Then the convolutional path alone learns the
-# fine shapes on a backbone that stands still (twice as fast), everything settles together, and the adapter follows.
+# fine shapes on a backbone that stands still (twice as fast), and everything settles together. Composites come last and
+# the model halfway between before and after them is kept: alone, they made it see instruments where there were none.
+# What instruments do is learned at the end, on that model.
 _SCENE_STAGES = (
-    _Stage("low", "full", 0.3, 1e-3, (168, 210)),
-    _Stage("heads", "heads", 0.3, 1.5e-3),
-    _Stage("full", "full", 0.3, 4e-4),
-    _Stage("adapter", "adapter", 0.1, 2e-4),
+    _Stage("low", "full", 0.22, 1e-3, (168, 210)),
+    _Stage("heads", "heads", 0.22, 1.5e-3),
+    _Stage("full", "full", 0.22, 4e-4),
+    _Stage("further-heads", "heads", 0.12, 5e-4, further=True),
+    _Stage("further-full", "full", 0.14, 3e-4, further=True),
+    _Stage("tools", "tools", 0.08, 1e-3, further=True),
 )
+_BEFORE, _AFTER = "full", "further-full"  # what is averaged
 
 # More operations than a plain mixture has, and frames of nothing but tools: seven of the nine instruments are seen
 # only in operations, each in one activity.
 _RENDERED_SHARES = {"mixed": 0.35, "laparoscopy": 0.33, TOOLS: 0.32}
 
 # By class id of the core set: about the square root of how much rarer its pixels are than an organ's. The kinds of
-# instrument weigh alike: frames of tools show them alike.
+# instrument weigh alike, and less than that: frames of tools and composites show them often.
 _CLASS_WEIGHTS = (
-    *(0.5, 1.6, 1.6, 1.6, 1.6, 1.6, 1.6, 1.6, 1.8, 1.9),
+    *(0.5, 1.1, 1.1, 1.1, 1.1, 1.1, 1.1, 1.1, 1.25, 1.3),
     *(0.45, 0.7, 0.45, 0.6, 0.47, 0.45, 0.3, 1.05, 1.0, 1.0, 1.05, 2.9),
 )
 _RENDERED_DATA = (
@@ -104,22 +117,19 @@ _REAL_DATA = (
 
 
 def embedded_scene_config() -> SceneConfig:
-    """The shipped scene model: DINOv2 layout 192 x 8, attention stem of width 8, four levels, TESLA of rank 4."""
+    """The shipped scene model: DINOv2 layout 192 x 8, attention stem of width 8, four levels, no adapter.
+
+    It tells no phases: learned from the one operation there is, they were less often right than the commonest phase.
+    """
     core = load_taxonomy("core")
     return SceneConfig(
         class_names=["background", *core.names],
         activity_names=list(core.activities),
-        phase_names=list(core.phases),
         verb_names=list(core.verbs),
         target_names=list(core.targets),
         taxonomy="core",
         sma_width=8,
         decoder_width=128,
-        adapter="none",
-        adapter_rank=4,
-        adapter_alpha=8,
-        adapter_vectors=True,
-        adapter_gate=True,
     )
 
 
@@ -139,15 +149,15 @@ def train_scene_preset(
     """Make a scene checkpoint in ``out``: render, train, score on held-out scenes, write the model card.
 
     ``real`` is the index.json of labelled real frames; without it only rendered scenes are used. ``minutes`` are
-    shared among four stages: everything on small pictures, the heads alone, everything, and the TESLA adapters
-    with the heads on the frozen backbone. The run can be killed and called again: caches and training go on
-    where they were.
+    shared among six stages: everything on small pictures, the heads alone, everything, both again with composites
+    (averaged with what was before), and what instruments do. The run can be killed and called again: caches and
+    training go on where they were.
     """
     _check_preset(preset)
     say = progress or (lambda text: None)
     config, folder = embedded_scene_config(), Path(out)
     work = folder / "work"
-    sources = _scene_sources(config, work, frames, real, say)
+    plain, further = _scene_sources(config, work, frames, real, say)
     told, init = _told_scene(say), None
     for seed, step in enumerate(_SCENE_STAGES):
         say(f"stage {step.name}: {step.share * minutes:.1f} minutes")
@@ -160,16 +170,25 @@ def train_scene_preset(
             batch_size=8,
             class_weights=_CLASS_WEIGHTS,
         )
-        shape = SceneConfig(**{**config.to_dict(), "adapter": "tesla"}) if step.stage == "adapter" else config
-        model = train_scene(shape, sources, work / step.name, settings, init=init, progress=told)
+        sources = further if step.further else plain
+        model = train_scene(config, sources, work / step.name, settings, init=init, progress=told)
         init = work / step.name
+        if step.name == _AFTER:
+            init = _averaged(work / _BEFORE, work / _AFTER, work / "averaged")
     finish_scene(model, folder, work, real, f"describer train scene --preset {preset} --minutes {minutes:g}")
     return folder
 
 
+def _averaged(before: Path, after: Path, out: Path) -> Path:
+    first, second = (SceneModel.from_pretrained(folder, dtype=torch.float32) for folder in (before, after))
+    average(first, second).save_pretrained(out)
+    return out
+
+
 def _scene_sources(
     config: SceneConfig, work: Path, frames: int, real: str | Path | None, say: Progress
-) -> list[Source]:
+) -> tuple[list[Source], list[Source]]:
+    """The plain stages' sources and the further ones'."""
     words = config.vocabulary
     say(f"rendering {frames} training scenes (kept in {work})")
     rendered = []
@@ -177,12 +196,22 @@ def _scene_sources(
         folder = rendered_cache(work / f"rendered-{procedure}", 0, int(share * frames), words, procedure)
         rendered.append((CachedDataset(folder), share))
     if real is None:
-        return [Source(dataset, share) for dataset, share in rendered]
+        plain = [Source(dataset, share) for dataset, share in rendered]
+        return plain, plain
     caches = real_caches(work / "real-train", Path(real), "train", words)
-    shares = {name: _REAL_SHARES[name] for name in caches}
-    mixed = [Source(CachedDataset(path), shares[name]) for name, path in caches.items()]
-    left = 1.0 - sum(shares.values())
-    return [*(Source(dataset, left * share) for dataset, share in rendered), *mixed]
+    mixed = [Source(CachedDataset(path), _REAL_SHARES[name]) for name, path in caches.items()]
+    say("pasting instruments on real tissue")
+    count = max(8, round(_COMPOSITED_SHARE * frames))
+    pasted = Source(
+        CachedDataset(composited_cache(work / "composited", Path(real), count, 0, words)), _COMPOSITED_SHARE
+    )
+    return _filled(rendered, mixed), _filled(rendered, [*mixed, pasted])
+
+
+def _filled(rendered: list[tuple[CachedDataset, float]], others: list[Source]) -> list[Source]:
+    """The others at their shares, rendered scenes for the rest of every batch."""
+    left = 1.0 - sum(source.weight for source in others)
+    return [*(Source(dataset, left * share) for dataset, share in rendered), *others]
 
 
 def _told_scene(say: Progress) -> Callable[[StepNews], None]:

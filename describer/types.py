@@ -7,8 +7,8 @@ half-open ``(x0, y0, x1, y1)``.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -177,6 +177,20 @@ class Scene:
                 return region
         ids = [region.id for region in self.regions]
         raise RecordError(f"there is no region {region_id} in this frame; its regions are {ids}")
+
+    def only(self, region_ids: Collection[int]) -> Scene:
+        """The scene as if its other regions had not been found."""
+        kept = set(region_ids)
+        return replace(
+            self,
+            regions=tuple(region for region in self.regions if region.id in kept),
+            relations=tuple(r for r in self.relations if r.subject in kept and r.object in kept),
+            interactions=tuple(
+                deed if deed.target_id in kept else replace(deed, target_id=None)
+                for deed in self.interactions
+                if deed.region_id in kept
+            ),
+        )
 
     def related(self, region_id: int, predicate: str) -> tuple[int, ...]:
         """Ids on the other side of a symmetric ``predicate`` of ``region_id``, in order of relation."""

@@ -14,6 +14,20 @@ from describer.seg.model import SceneModel
 _HEADS = {"activity": ("activity_names",), "phase": ("phase_names",), "tools": ("verb_names", "target_names")}
 
 
+def average(first: SceneModel, second: SceneModel) -> SceneModel:
+    """A model halfway between a model and what further training on other frames made of it; `second` is changed.
+
+    Weights and batch-norm statistics that both have are averaged (WiSE-FT, arXiv 2109.01903): what the further
+    training gained is mostly kept, and most of what it lost elsewhere comes back.
+    """
+    old, state = first.state_dict(), second.state_dict()
+    for name, value in state.items():
+        if name in old and value.is_floating_point():
+            state[name] = (value + old[name]) / 2
+    second.load_state_dict(state)
+    return second
+
+
 def transfer(source: SceneModel, config: SceneConfig) -> SceneModel:
     """A model of `config`, without an adapter, that starts from `source`'s weights.
 

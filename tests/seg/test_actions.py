@@ -68,3 +68,10 @@ def test_the_tip_box_holds_the_end_that_lies_in_the_view() -> None:
     mask = np.zeros((80, 100), bool)
     mask[:20] = True
     assert tip_box(mask, (50.0, 70.0))[1] > 40  # a tip apart from the mask still has a box around it
+
+
+def test_a_scene_without_the_target_keeps_the_deed() -> None:
+    found = told(scene(), 1, 1).only([1])
+    assert [region.id for region in found.regions] == [1] and found.relations == ()
+    assert (found.interactions[0].target, found.interactions[0].target_id) == ("liver", None)
+    assert told(scene(), 1, 1).only([2]).interactions == ()

@@ -244,6 +244,18 @@ def test_heads_stage_leaves_backbone_and_stem_and_moves_the_rest(tmp_path: Path,
     assert "decoder.prior.enter.1.running_mean" not in same
 
 
+def test_tools_stage_moves_the_interaction_head_alone(tmp_path: Path, source: Source) -> None:
+    words = config(verb_names=["cut"], target_names=["liver"], instrument_classes=[1])
+    start = SceneModel(words)
+    start.save_pretrained(tmp_path / "start")
+    tuned = train_scene(words, [source], tmp_path / "run", settings(stage="tools"), init=tmp_path / "start")
+    before = start.state_dict()
+    moved = {name for name, value in tuned.state_dict().items() if not torch.equal(value, before[name])}
+    assert moved and all(name.startswith("tools.") for name in moved)
+    with pytest.raises(DescriberError, match="verb_names"):
+        train_scene(config(), [source], tmp_path / "x", settings(stage="tools"))
+
+
 def test_training_refusals(tmp_path: Path, source: Source) -> None:
     run = tmp_path / "run"
     train_scene(config(), [source], run, settings(steps=1))

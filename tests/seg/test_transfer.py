@@ -8,7 +8,7 @@ import torch
 
 from describer.seg.config import SceneConfig
 from describer.seg.model import SceneModel
-from describer.seg.transfer import transfer
+from describer.seg.transfer import average, transfer
 
 TINY = {"hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 2, "mlp_ratio": 2, "image_size": 56}
 
@@ -48,3 +48,13 @@ def test_an_adapter_stays_behind_and_the_backbone_under_it_is_kept() -> None:
     assert new.config.adapter == "none"
     below = old.state_dict()["backbone.encoder.layer.0.mlp.fc1.base.weight"]
     assert torch.equal(new.state_dict()["backbone.encoder.layer.0.mlp.fc1.weight"], below)
+
+
+def test_the_average_lies_halfway_and_keeps_what_only_one_has() -> None:
+    torch.manual_seed(1)
+    first = SceneModel(config(verb_names=[]))
+    second = source()
+    tools, weight = second.tools.say[0].weight.clone(), second.classify.weight.clone()
+    made = average(first, second)
+    assert torch.allclose(made.classify.weight, (first.classify.weight + weight) / 2)
+    assert torch.equal(made.tools.say[0].weight, tools)
