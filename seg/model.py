@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +73,8 @@ class SceneModel(PreTrainedModel):
             else None
         )
         self.depth = DepthHead(config.decoder_width // 2) if config.depth else None
+        own = config.depth and config.depth_decoder
+        self.depth_decoder = DenseDecoder(backbone.hidden_size, config.decoder_width) if own else None
         self.post_init()
         if config.adapter != "none":  # after post_init, whose initialisation would move a zero B
             add_adapter(self.backbone, config)
@@ -121,6 +124,45 @@ class SceneModel(PreTrainedModel):
 
     def forward(self, pixel_values: Tensor, tool_boxes_xyxy: Tensor | None = None) -> SceneOutput:
         """All heads on a batch; `tools` also where boxes (B, T, 4) are given as `InteractionHead` takes them."""
+        levels, tokens = self._levels(pixel_values)
+        features, coarse = self.decoder(levels, pixel_values)
+        logits = self.classify(features)
+        maps = tools = None
+        if self.tools is not None:
+            maps = self.tools.enter(features, coarse, logits)
+            tools = None if tool_boxes_xyxy is None else self.tools(maps, tool_boxes_xyxy)
+        if self.depth_decoder is not None:
+            features, _ = self.depth_decoder(levels, pixel_values)
+        return SceneOutput(
+            logits=logits,
+            activity_logits=None if self.activity is None else self.activity(tokens, logits, coarse),
+            phase_logits=None if self.phase is None else self.phase(tokens, logits, coarse),
+            disparity=None if self.depth is None else self.depth(features),
+            tool_maps=maps,
+            tools=tools,
+        )
+
+    def split_depth(self) -> None:
+        """Give depth a decoder of its own, at first a copy of the one that it shared with the classes."""
+        if self.depth is None:
+            raise DescriberError("The model has no depth head; train one with `depth` on.")
+        if self.depth_decoder is None:
+            self.depth_decoder = copy.deepcopy(self.decoder)
+            self.config.depth_decoder = True
+
+    def see_depth(self, pixel_values: Tensor) -> tuple[Tensor, ...]:
+        """`SceneOutput.disparity` alone. Gradients reach the depth head and its own decoder, and nothing else."""
+        if self.depth is None:
+            raise DescriberError("The model has no depth head; train one with `depth` on.")
+        with torch.no_grad():
+            levels, _ = self._levels(pixel_values)
+            shared = self.decoder(levels, pixel_values)[0] if self.depth_decoder is None else None
+        features = shared if self.depth_decoder is None else self.depth_decoder(levels, pixel_values)[0]
+        disparity: tuple[Tensor, ...] = self.depth(features)
+        return disparity
+
+    def _levels(self, pixel_values: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Four token grids (B, C, H / 14, W / 14), shallow to deep, and the last one's tokens (B, 1 + N, C)."""
         patch = PATCH
         if pixel_values.shape[2] % patch or pixel_values.shape[3] % patch:
             raise DescriberError(
@@ -131,20 +173,7 @@ class SceneModel(PreTrainedModel):
         seen = pixel_values if self.sma is None else self.sma(pixel_values)
         states = self.backbone(seen, output_hidden_states=True).hidden_states
         tokens = [self.backbone.layernorm(states[k]) for k in self.config.feature_layers]
-        features, coarse = self.decoder([_as_map(t, grid) for t in tokens], pixel_values)
-        logits = self.classify(features)
-        maps = tools = None
-        if self.tools is not None:
-            maps = self.tools.enter(features, coarse, logits)
-            tools = None if tool_boxes_xyxy is None else self.tools(maps, tool_boxes_xyxy)
-        return SceneOutput(
-            logits=logits,
-            activity_logits=None if self.activity is None else self.activity(tokens[-1], logits, coarse),
-            phase_logits=None if self.phase is None else self.phase(tokens[-1], logits, coarse),
-            disparity=None if self.depth is None else self.depth(features),
-            tool_maps=maps,
-            tools=tools,
-        )
+        return [_as_map(t, grid) for t in tokens], tokens[-1]
 
 
 def _as_map(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
