@@ -151,13 +151,17 @@ def _terms(out: Path, options: Options) -> Terms:
     )
 
 
-_HEAD = ("variant", "mIoU", "activity accuracy", "depth AbsRel", "trained M", "below heads k", "s a step", "steps", "n")
+_HEAD = (
+    *("variant", "mIoU", "mIoU - base", "activity accuracy", "depth AbsRel"),
+    *("trained M", "below heads k", "s a step", "steps", "n"),
+)
 
 
 def _rows(results: Sequence[Mapping[str, Any]], group: str) -> list[tuple[str, ...]]:
     by_name: dict[str, list[Mapping[str, Any]]] = {}
     for result in results:
         by_name.setdefault(result["name"], []).append(result)
+    base = {run["seed"]: run["scores"][HELD_OUT]["miou"] for run in by_name.get("base", [])}
     rows = []
     for label, variant in GROUPS[group].items():
         runs = by_name.get(_name(variant, group, label), [])
@@ -165,10 +169,13 @@ def _rows(results: Sequence[Mapping[str, Any]], group: str) -> list[tuple[str, .
             continue
         scores = [run["scores"][HELD_OUT] for run in runs]
         cells = [spread([s[key] for s in scores]) for key in ("miou", "activity_accuracy", "depth_abs_rel")]
+        gains = [run["scores"][HELD_OUT]["miou"] - base[run["seed"]] for run in runs if run["seed"] in base]
         trained = (f"{runs[0]['trained'] / 1e6:.2f}", f"{runs[0]['trained_below_heads'] / 1e3:.1f}")
         took = number(sum(run["seconds_a_step"] for run in runs) / len(runs))
         steps = f"{sum(run['steps'] for run in runs) / len(runs):.0f}"
-        rows.append((label, *cells, *trained, took, steps, f"{scores[0]['n']}, {len(runs)} seeds"))
+        rows.append(
+            (label, cells[0], spread(gains), *cells[1:], *trained, took, steps, f"{scores[0]['n']}, {len(runs)} seeds")
+        )
     return rows
 
 
