@@ -25,7 +25,7 @@ def multiplies_bfloat16(device: torch.device) -> bool:
 def peak_memory_gib(device: str = "cpu") -> float:
     """The most memory that this process has held so far: of the GPU for a cuda device, else of the machine."""
     if device.startswith("cuda"):
-        return torch.cuda.max_memory_allocated() / 2**30
+        return torch.cuda.max_memory_allocated(device) / 2**30
     status = Path("/proc/self/status")
     found = re.search(r"VmHWM:\s*(\d+) kB", status.read_text()) if status.is_file() else None
     if found:  # what getrusage says on Linux is at least what the process that started this one held
