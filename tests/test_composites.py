@@ -32,7 +32,7 @@ def _small() -> Iterator[None]:
 
 
 def index_of(root: Path) -> Path:
-    """Frames of a training and a held-out operation, tool masks of a training and a held-out folder."""
+    """Frames of a training and a held-out operation, tool masks of a training folder and of two for evaluation only."""
 
     def entry(file: str, blue: int, **more: object) -> dict[str, object]:
         path = root / file
@@ -47,10 +47,9 @@ def index_of(root: Path) -> Path:
         said = {"instrument": "hook", "verb": "dissect", "target": "liver", "phase": "preparation"}
         labels = [said | {"triplet": "hook,dissect,liver", "bbox_xywh_norm": [0.4, 0.4, 0.2, 0.2]}]
         entries.append(entry(f"cholect50val/{operation}/1.png", blue, sequence=operation, labels=labels))
-    for part, blue in (("Testing", TRAIN), ("Validation", HELD)):
-        entries.append(entry(f"gae/{part}/1.png", blue, sequence=part, mask=f"gae/{part}/1_mask.png"))
-        Image.fromarray(tool).save(root / f"gae/{part}/1_mask.png")
-    for folder in ("endovis15_rigid", "artnet", "cholecseg8k_grid"):
+    entries.append(entry("gae/Testing/1.png", TRAIN, sequence="Testing", mask="gae/Testing/1_mask.png"))
+    Image.fromarray(tool).save(root / "gae/Testing/1_mask.png")
+    for folder in ("endovis15_rigid", "artnet"):
         entries.append(entry(f"{folder}/1.png", HELD, mask="gae/Testing/1_mask.png", mask_legend={"0": "liver"}))
     path = root / "index.json"
     path.write_text(json.dumps(entries))
