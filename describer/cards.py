@@ -100,6 +100,23 @@ def trained_card(
     )
 
 
+def _triplet_table(scores: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """AP of instruments, verbs, targets and their combinations, of the splits that know them."""
+    found = {name: s["triplets"] for name, s in scores.items() if s.get("triplets")}
+    if not found:
+        return []
+    parts = {"i": "instrument", "v": "verb", "t": "target", "iv": "with verb", "it": "with target", "ivt": "triplet"}
+    return [
+        "",
+        "| recognition AP, by the regions it finds | frames | triplets | " + " | ".join(parts.values()) + " |",
+        "|---" * (len(parts) + 3) + "|",
+        *(
+            f"| {name} | {t['n_frames']} | {t['n_triplets']} | " + " | ".join(_number(t["ap"][k]) for k in parts) + " |"
+            for name, t in found.items()
+        ),
+    ]
+
+
 def scene_card(scores: Mapping[str, Mapping[str, Any]], recipe: str, data: str, licence: str) -> str:
     """The scene model's card: ``scores`` by split as `evaluate_scene` gives them, markdown out."""
     rendered = scores["rendered, held out"]["iou"]
@@ -119,8 +136,8 @@ def scene_card(scores: Mapping[str, Mapping[str, Any]], recipe: str, data: str, 
             f"Segmentation, activity and depth of endoscopic frames (describer {__version__}). {_USE}",
             "",
             "A DINOv2 layout trained from scratch (192 wide, 8 blocks, patch 14) with a multi-scale attention stem, "
-            "four feature levels on the true token grid joined with a convolutional pyramid on the image, gated "
-            "TESLA adapters of rank 4, heads for 22 classes, 13 activities and relative depth.",
+            "four feature levels on the true token grid joined with a convolutional pyramid on the image, heads for 22 "
+            "classes, 13 activities, relative depth, and what each instrument is, does and does it to.",
             "",
             "## Data and licence",
             "",
@@ -134,6 +151,7 @@ def scene_card(scores: Mapping[str, Mapping[str, Any]], recipe: str, data: str, 
             "",
             *_score_table(scores),
             *_box_table(scores),
+            *_triplet_table(scores),
             "",
             *polyps,
             "",
@@ -146,7 +164,9 @@ def scene_card(scores: Mapping[str, Mapping[str, Any]], recipe: str, data: str, 
             "- Instrument types on real frames are often wrong: they were learned from rendered tips and a handful "
             "of labelled real frames. Where an instrument is, is far better known than which one it is.",
             "- Tissues that the core set lacks (uterus, kidney, eye) are called by the nearest name it has.",
-            "- Activity on real frames was learned from one cholecystectomy and is not to be relied on elsewhere.",
+            "- Activity, and what instruments do, was learned from one real cholecystectomy and is not to be relied on "
+            "elsewhere. Phases are not told: learned from that one operation they were right less often than the "
+            "commonest phase is.",
             "- Depth is relative and only ever saw rendered scenes.",
             "",
         ]

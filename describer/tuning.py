@@ -107,12 +107,13 @@ _RENDERED_DATA = (
     "laparoscopies, and frames of nothing but tools; no real frame, no held-out seed."
 )
 _REAL_DATA = (
-    "Rendered scenes (about three quarters of every batch; seeds from 0 on: mixed procedures, more laparoscopies, and "
-    "frames of nothing but tools) and labelled real frames: Kvasir-SEG (788 of 1,000; research and education), GAE "
-    "(121; Apache-2.0), CholecT50 operation VID74 (411 frames, activity from its triplets only; CC BY-NC-SA 4.0), "
-    "CholecSeg8k poster crops (12; CC BY-NC-SA 4.0), CholecInstanceSeg (10; CC BY-NC-SA 4.0), Cholec80 video 01 tool "
-    "masks (20; CC BY-NC-SA 4.0), Cataract-1K (15; CC BY 4.0), one SegCol clip (10; research). In Kvasir and SegCol "
-    "what is neither polyp nor tool nor dark is taken for mucosa."
+    "Rendered scenes (half of every batch or more; seeds from 0 on: mixed procedures, more laparoscopies, and frames "
+    "of nothing but tools), labelled real frames: Kvasir-SEG (every picture but about 200; research and "
+    "education), GAE (Apache-2.0), CholecT50 operation VID74 (441 frames, words and tip boxes, no masks; CC BY-NC-SA "
+    "4.0), CholecSeg8k poster crops (CC BY-NC-SA 4.0), CholecInstanceSeg (10; CC BY-NC-SA 4.0), Cholec80 video 01 tool "
+    "masks (20; CC BY-NC-SA 4.0), Cataract-1K (15; CC BY 4.0), one SegCol clip (10; research), and composites: "
+    "instruments, rendered or cut out of those same frames, pasted on those same frames. In Kvasir and SegCol what is "
+    "neither polyp nor tool nor dark is taken for mucosa."
 )
 
 
