@@ -59,9 +59,13 @@ class HeldOut:
 
 @dataclass(frozen=True, slots=True)
 class SetScores:
-    """METRICS of ``n`` frames as they are and under each corruption at severities 1 to 5; None is not measured."""
+    """METRICS of ``n`` frames as they are and under each corruption at severities 1 to 5; None is not measured.
+
+    The activity is known of ``n_activity`` of them.
+    """
 
     n: int
+    n_activity: int
     clean: Scores
     spoilt: Mapping[str, tuple[Scores, ...]]
 
@@ -112,6 +116,7 @@ def robustness(
     return {
         title: SetScores(
             len(held_out),
+            sum(sample.activity >= 0 for sample in held_out.samples),
             scored(held_out),
             {name: tuple(scored(held_out.spoilt(name, s)) for s in SEVERITIES) for name in CORRUPTIONS},
         )
@@ -134,6 +139,10 @@ def _rows(scores: SetScores) -> list[tuple[str, ...]]:
     return rows
 
 
+def _of(title: str, scores: SetScores) -> str:
+    return f"{title} (n = {scores.n}, {scores.n_activity} with a known activity)"
+
+
 def _value(number: float | None) -> str:
     return "-" if number is None else f"{number:.3f}"
 
@@ -146,7 +155,7 @@ def to_text(found: Mapping[str, SetScores]) -> str:
     """The table for a terminal: a block a set."""
     rows: list[tuple[str, ...]] = [_head()]
     for title, scores in found.items():
-        rows.append((f"{title} (n = {scores.n}):", *("" for _ in _head()[1:])))
+        rows.append((f"{_of(title, scores)}:", *("" for _ in _head()[1:])))
         rows += [(f"  {row[0]}", *row[1:]) for row in _rows(scores)]
     return "\n".join([*aligned(rows), *_NOTES, DISCLAIMER])
 
@@ -161,7 +170,7 @@ def to_markdown(found: Mapping[str, SetScores], scene_model: str) -> str:
     """The same table with the model's name."""
     lines = ["# Robustness", "", f"**{DISCLAIMER}**", "", f"Scene model `{scene_model}`. {' '.join(_NOTES)}", ""]
     for title, scores in found.items():
-        lines += section(f"{title} (n = {scores.n})", _head(), _rows(scores))
+        lines += section(_of(title, scores), _head(), _rows(scores))
     return "\n".join(lines)
 
 
@@ -173,6 +182,7 @@ def to_json(found: Mapping[str, SetScores], scene_model: str) -> dict[str, Any]:
         "sets": {
             title: {
                 "n": scores.n,
+                "n_activity": scores.n_activity,
                 "clean": scores.clean,
                 "corruptions": {
                     name: {str(s): row for s, row in zip(SEVERITIES, rows)} for name, rows in scores.spoilt.items()

@@ -31,7 +31,7 @@ def held_out() -> HeldOut:
 
 def scores_of(clean: float, of_severity: list[float | None], n: int = 7) -> SetScores:
     rows = tuple(dict.fromkeys(METRICS, value) for value in of_severity)
-    return SetScores(n, dict.fromkeys(METRICS, clean), dict.fromkeys(CORRUPTIONS, rows))
+    return SetScores(n, 3, dict.fromkeys(METRICS, clean), dict.fromkeys(CORRUPTIONS, rows))
 
 
 def test_frames_are_spoilt_by_their_own_seed_and_labels_move_along(held_out):
@@ -53,6 +53,7 @@ def test_scores_are_those_of_evaluate_scene(held_out, monkeypatch):
     clean, fog = evaluate_scene(model, held_out), evaluate_scene(model, held_out.spoilt("fog", 5))
     assert found.clean == {metric: clean[metric] for metric in METRICS}
     assert found.spoilt["fog"][1] == {metric: fog[metric] for metric in METRICS}
+    assert (found.n, found.n_activity) == (2, 2)
     assert sum(told) == 2 * (1 + len(FEW) * 2)
     assert {name: len(rows) for name, rows in found.spoilt.items()} == {"fog": 2, "elastic": 2}
 
@@ -74,7 +75,15 @@ def test_the_table_the_page_and_the_plot_say_the_same(tmp_path):
     robustness.write(found, "mine@1234", tmp_path)
     text, page = robustness.to_text(found), (tmp_path / "robustness.md").read_text()
     for table in (text, page):
-        assert all(name in table for name in (*CORRUPTIONS, *METRICS.values(), "n = 7", "not for clinical decisions"))
+        assert all(
+            name in table
+            for name in (
+                *CORRUPTIONS,
+                *METRICS.values(),
+                "n = 7, 3 with a known activity",
+                "not for clinical decisions",
+            )
+        )
     assert "fog 0.800 0.600 0.400 0.200 0.000 0.400 50.0 %" in " ".join(text.split())
     assert "| fog | 0.800 | 0.600 | 0.400 | 0.200 | 0.000 | 0.400 | 50.0 % |" in page
     data = json.loads((tmp_path / "robustness.json").read_text())
@@ -101,7 +110,7 @@ def test_the_command_writes_its_files(tmp_path, monkeypatch, capsys):
     out = tmp_path / "out"
     command = ["bench", "robustness", "-o", str(out), "--frames", "1", "--scene-model", str(model), "--device", "cpu"]
     assert cli.run(command) == 0
-    assert "rendered, held out (n = 1)" in capsys.readouterr().out
+    assert "rendered, held out (n = 1, 1 with a known activity)" in capsys.readouterr().out
     assert {path.name for path in out.iterdir()} == {"frames", *(f"robustness.{end}" for end in ("json", "md", "svg"))}
     assert cli.run([*command, "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
