@@ -21,7 +21,7 @@ from describer.seg.datasets.dataset import SPLITS
 from describer.seg.datasets.overlap import check_overlap
 from describer.seg.datasets.reading import groups_of
 from describer.seg.model import SceneModel
-from describer.seg.predict import scene_model_folder
+from describer.seg.predict import OWN_TAXONOMY, scene_model_folder
 from describer.seg.processes import processes
 from describer.seg.scoring import evaluate_scene
 from describer.seg.training import Progress, TrainSettings, train_scene
@@ -116,9 +116,10 @@ def train_on(options: SceneTraining, out: str | Path, progress: Say | None = Non
 
 
 def _train(options: SceneTraining, folder: Path, say: Say) -> Path:
-    taxonomy = _taxonomy(options)
+    label_set = _label_set(options)
     start = _start(options)
-    config = _config(options, start, taxonomy)
+    config = _config(options, start, load_taxonomy(label_set))
+    config.taxonomy = _kept_label_set(label_set, folder)
     hw = (config.input_hw[0], config.input_hw[1])
     caches = _caches(options, folder / "work", config.vocabulary, hw, say)
     validation = _validation(caches, say)
@@ -131,12 +132,22 @@ def _train(options: SceneTraining, folder: Path, say: Say) -> Path:
     return folder
 
 
-def _taxonomy(options: SceneTraining) -> Taxonomy:
-    """The label set of the run: the one named, the dataset's own where all share it, else core."""
+def _label_set(options: SceneTraining) -> str:
+    """Name or file of the run's label set: the one named, the dataset's own where all share it, else core."""
     if options.taxonomy is not None:
-        return load_taxonomy(options.taxonomy)
+        return options.taxonomy
     own = {find(root).taxonomy_of(root) for root, _ in _folders(options)}
-    return load_taxonomy(own.pop() if len(own) == 1 else "core")
+    return own.pop() if len(own) == 1 else "core"
+
+
+def _kept_label_set(label_set: str, folder: Path) -> str:
+    """What the model's configuration calls it: a file goes along with the model, since it may not stay where it is."""
+    if Path(label_set).suffix not in {".yaml", ".yml"}:
+        return label_set
+    if processes().is_main_process:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / OWN_TAXONOMY).write_bytes(Path(label_set).read_bytes())
+    return OWN_TAXONOMY
 
 
 def _folders(options: SceneTraining) -> list[tuple[Path, float | None]]:
@@ -172,7 +183,6 @@ def _config(options: SceneTraining, start: Path, taxonomy: Taxonomy) -> SceneCon
         "verb_names": words.verbs,
         "target_names": words.targets,
         "instrument_classes": [1 + k for k, kind in enumerate(kinds) if kind == "instrument"],
-        "taxonomy": options.taxonomy or taxonomy.name,
         "adapter": options.adapter,
         "adapter_rank": options.adapter_rank,
     }

@@ -29,6 +29,8 @@ from describer.taxonomy import Taxonomy, load_taxonomy
 from describer.types import Activity, Region, Scene
 
 EMBEDDED = "embedded"
+OWN_TAXONOMY = "taxonomy.yaml"
+"""What `SceneConfig.taxonomy` says of a label set that lies in the model's own folder."""
 
 
 def scene_model_folder(spec: str) -> Path:
@@ -76,7 +78,10 @@ class ScenePredictor:
         self.folder = folder
         self.device = device
         self.input_hw = (model.config.input_hw[0], model.config.input_hw[1])
-        self.taxonomy: Taxonomy = load_taxonomy(model.config.taxonomy)
+        label_set = model.config.taxonomy
+        if folder is not None and label_set == OWN_TAXONOMY:
+            label_set = str(folder / OWN_TAXONOMY)
+        self.taxonomy: Taxonomy = load_taxonomy(label_set)
         unknown = sorted(set(model.config.class_names[1:]) - set(self.taxonomy.names))
         if unknown:
             raise ModelError(

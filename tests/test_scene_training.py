@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
 from typer.testing import CliRunner
 
 from describer.cli import app
@@ -85,6 +87,20 @@ def test_a_backbone_of_ones_own(frames: Path, tmp_path: Path) -> None:
     plan = options(frames, tmp_path, backbone=str(tmp_path / "dino"), size_hw=(56, 70), steps=1)
     model = SceneModel.from_pretrained(train_on(plan, tmp_path / "out"))
     assert model.config.backbone["hidden_size"] == 32 and model.config.input_hw == [56, 70]
+
+
+def test_a_label_set_of_ones_own_goes_along_with_the_model(start: Path, tmp_path: Path) -> None:
+    data = tmp_path / "mine"
+    for kind, value in (("images", 90), ("masks", 7)):
+        for case in ("a", "b", "c"):
+            (data / kind / case).mkdir(parents=True)
+            shape = (60, 80, 3) if kind == "images" else (60, 80)
+            Image.fromarray(np.full(shape, value, np.uint8)).save(data / kind / case / "1.png")
+    label = {"name": "needle", "kind": "instrument", "colour": [9, 9, 9], "code": 7}
+    (data / "taxonomy.yaml").write_text(yaml.safe_dump({"source": "mine", "labels": [label]}))
+    out = train_on(options(data, start, steps=1), tmp_path / "out")
+    shutil.rmtree(data)
+    assert ScenePredictor.load(str(out)).taxonomy.names == ("needle",)
 
 
 def test_flags_win_over_the_file(tmp_path: Path) -> None:
