@@ -138,6 +138,6 @@ def test_the_embedded_model_needs_no_peft(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(sys.modules, "peft", None)
     for module in (adapters, adapters.lora, adapters.files):
         runpy.run_path(str(module.__file__))
-    assert ScenePredictor.load("embedded").model.config.adapter == "tesla"
+    assert ScenePredictor.load("embedded").model.config.adapter == "none"
     with pytest.raises(ImportError):
         SceneModel(scene_config("lora"))
