@@ -242,7 +242,6 @@ def _settings(options: SceneTraining, hw: tuple[int, int]) -> TrainSettings:
         accumulate=options.accumulate,
         precision=options.precision,
         lr=options.lr,
-        warmup_steps=min(200, options.steps // 10 if options.steps else 200),
         balance=options.balance,
         hw=hw,
         best=options.best,

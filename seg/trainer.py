@@ -24,6 +24,7 @@ TASK_WEIGHTS = {"segmentation": 1.0, "activity": 0.3, "phase": 0.1, "depth": 0.5
 """What the balances that find no weights themselves (equal, pcgrad, bloop) weigh each task with."""
 
 
+_WARM_SHARE = 0.05
 PRECISIONS = ("auto", "bf16", "no")
 
 
@@ -165,8 +166,9 @@ class Trainer:
         return self.done / s.steps if s.steps else self.elapsed_s / (60 * (s.minutes or 1))
 
     def learning_rate(self) -> float:
-        """Linear warm-up by steps, then a cosine to zero over the budget."""
-        warm = min((self.done + 1) / max(self.settings.warmup_steps, 1), 1.0)
+        """Linear warm-up, by steps or over a twentieth of a short budget, then a cosine to zero over the budget."""
+        steps = (self.done + 1) / max(self.settings.warmup_steps, 1)
+        warm = min(max(steps, self.spent() / _WARM_SHARE), 1.0)
         return self.settings.lr * warm * 0.5 * (1 + math.cos(math.pi * min(self.spent(), 1.0)))
 
     def step(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
