@@ -54,7 +54,8 @@ def load_clip(
     ``camera`` is in pixels of the original frames; without it the focal length is ``focal`` frame widths. InputError
     for a frame that cannot be read or differs in size, and for a clip that is too short or hardly moves.
     """
-    frames, size_wh = [], (0, 0)
+    frames: list[np.ndarray] = []
+    size_wh = (0, 0)
     for frame in iter_frames(source, fps=fps):
         if isinstance(frame, Failure):
             raise InputError(frame.error)
