@@ -58,3 +58,14 @@ def read_depth(path: str | Path) -> np.ndarray:
     check_size(value.shape[1], value.shape[0], str(path))
     depth = value.astype(np.float32) * (DEPTH_OF_WHITE / _WHITE)
     return np.where(value > 0, depth, np.float32(np.nan))
+
+
+def colour_depth(depths: np.ndarray) -> np.ndarray:
+    """Depth maps (..., H, W) as RGB uint8 pictures (..., H, W, 3) on one scale: near red, far blue, unknown black."""
+    near = 1 / depths
+    known = np.isfinite(near)
+    low, high = np.percentile(near[known], [1, 99]) if known.any() else (0.0, 1.0)
+    share = np.clip((np.nan_to_num(near) - low) / max(high - low, 1e-9), 0, 1)
+    value = (255 * share).astype(np.uint8)
+    picture = cv2.applyColorMap(value.reshape(-1, value.shape[-1]), cv2.COLORMAP_TURBO)[..., ::-1]
+    return picture.reshape(*value.shape, 3) * known[..., None].astype(np.uint8)

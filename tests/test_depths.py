@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from describer.depths import DEPTH_OF_WHITE, encode_depth, read_depth, resize_depth
+from describer.depths import DEPTH_OF_WHITE, colour_depth, encode_depth, read_depth, resize_depth
 from describer.errors import InputError
 from describer.seg.model import FAR
 
@@ -41,6 +41,17 @@ def test_resizing_keeps_a_plane_and_its_edge():
 def test_eight_bits_are_read_too(tmp_path: Path):
     cv2.imwrite(str(tmp_path / "d.png"), np.full((16, 16), 200, np.uint8))
     assert np.allclose(read_depth(tmp_path / "d.png"), 200 * DEPTH_OF_WHITE / 65535)
+
+
+def test_colours_go_from_red_near_to_blue_far_on_one_scale_and_unknown_is_black():
+    depths = np.ones((2, 8, 8), np.float32)
+    depths[0, :4], depths[1, :2] = 9, np.nan
+    picture = colour_depth(depths)
+    assert picture.shape == (2, 8, 8, 3) and picture.dtype == np.uint8
+    near, far = picture[0, 7, 7].astype(int), picture[0, 0, 0].astype(int)
+    assert near[0] > near[2] and far[2] > far[0]
+    assert (picture[1, :2] == 0).all() and (picture[1, 2:] == near).all()
+    assert (colour_depth(np.full((4, 4), np.nan, np.float32)) == 0).all()
 
 
 @pytest.mark.parametrize(

@@ -139,5 +139,57 @@ def vlm(
     typer.echo(str(folder))
 
 
+@app.command("depth")
+def depth(
+    clips: Annotated[
+        list[str],
+        typer.Argument(metavar="CLIP...", help="Folders of neighbouring frames, quoted patterns, or videos."),
+    ],
+    out: _Out,
+    start: Annotated[str, typer.Option(help="Scene model whose depth learns: 'embedded' or a folder.")] = "embedded",
+    minutes: Annotated[float | None, typer.Option(min=0.01, help="Length of the run. [default: 10]")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Or in steps.")] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="HxW", help="Input size, multiples of 14. [default: the model's]")
+    ] = None,
+    focal: Annotated[float, typer.Option(help="Focal length of the camera in widths of the frame.")] = 1.0,
+    intrinsics: Annotated[
+        str | None, typer.Option(metavar="FX,FY,CX,CY", help="Or the camera in pixels of the frames, of all clips.")
+    ] = None,
+    fps: Annotated[float | None, typer.Option(help="Frames a second to take from videos; default all.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Frames a step, each with two neighbours.")] = 4,
+    seed: Annotated[int, typer.Option(help="Order and flips.")] = 0,
+) -> None:
+    """Adapt a scene model's depth to clips without labels: neighbouring frames must explain each other.
+
+    \b
+      describer train depth operation.mp4 --fps 8 --out my-depth
+      describer train depth clip1 clip2 --minutes 30 --intrinsics 1035,1035,596,520 --out my-depth
+
+    The camera has to move: a still one tells nothing of depth, and a clip that hardly moves is refused. Only depth
+    changes, all other answers of the model stay as they are. The last fifth of each clip is never trained on and
+    scores the result. OUT gets the model (for --scene-model), log.csv, scores.json and a picture of frames over
+    their depth before and after for each clip. Killed, the same command goes on where it stopped.
+    """
+    from describer.camera import Intrinsics
+    from describer.depth_training import DepthTraining, scores_table, train_depth_on
+    from describer.scene_training import size_of
+    from describer.seg.selfdepth.training import SelfDepthSettings
+
+    options = DepthTraining(
+        tuple(clips),
+        SelfDepthSettings(
+            steps, 10.0 if minutes is None and steps is None else minutes, batch_size=batch_size, seed=seed
+        ),
+        start=start,
+        size_hw=None if size is None else size_of(size),
+        focal=focal,
+        intrinsics=None if intrinsics is None else Intrinsics.parse(intrinsics),
+        fps=fps,
+    )
+    typer.echo(scores_table(train_depth_on(options, out, progress=_say)))
+    typer.echo(str(out))
+
+
 def _say(text: str) -> None:
     typer.echo(text, err=True)

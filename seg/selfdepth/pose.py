@@ -16,7 +16,7 @@ from describer.seg.selfdepth.warp import pixel_rays
 
 _REACH = 3  # cells of four pixels
 _WIDTH = 24
-_DAMPING = (1e-4, 1e-4, 1e-4, 1e-3, 1e-3, 1e-3)  # a still camera where nothing tells
+_DAMPING = (1e-6, 1e-6, 1e-6, 1e-5, 1e-5, 1e-5)  # a still camera where nothing tells
 
 
 class PoseNet(nn.Module):

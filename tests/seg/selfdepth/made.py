@@ -7,8 +7,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from describer.seg.selfdepth.warp import synthesise
-
 CAMERA = (0.9, 1.1, 0.52, 0.47)
 """Shares fx, fy, cx, cy."""
 
@@ -31,12 +29,24 @@ def relief(hw: tuple[int, int]) -> Tensor:
     return (4 - 2 * (1 - (x.square() + y.square()) / 0.4).clamp(min=0).sqrt())[None, None]
 
 
-def moving_clip(n: int, hw: tuple[int, int], step_xyz: tuple[float, float, float]) -> np.ndarray:
-    """``n`` frames (n, H, W, 3) uint8 of the relief, each from one more step to the side of the first."""
-    wide = texture(hw)
-    frames = []
+def moving_clip(n: int, hw: tuple[int, int], step_xyz: tuple[float, float, float]) -> tuple[np.ndarray, np.ndarray]:
+    """``n`` frames (n, H, W, 3) uint8 and depths (n, H, W) of a textured wall at 4 with a square in front, at 2.
+
+    The camera goes on by ``step_xyz`` from frame to frame; at the middle frame it stands where the square is in front.
+    """
+    v, u = torch.meshgrid((torch.arange(hw[0]) + 0.5) / hw[0], (torch.arange(hw[1]) + 0.5) / hw[1], indexing="ij")
+    rays = torch.stack(((u - CAMERA[2]) / CAMERA[0], (v - CAMERA[3]) / CAMERA[1]), -1)
+    canvases = [F.interpolate(texture((96, 96), seed), scale_factor=2, mode="bilinear") for seed in (1, 2)]
+    frames, depths = [], []
     for k in range(n):
-        pose = torch.tensor([[0.0, 0.0, 0.0, *(k * value for value in step_xyz)]])
-        # The relief's own texture, sampled where its points lie: good for small steps, where nothing is uncovered.
-        frames.append(synthesise(wide, relief(hw), pose, torch.tensor([CAMERA]))[0][0])
-    return (torch.stack(frames).permute(0, 2, 3, 1) * 255).round().to(torch.uint8).numpy()
+        at = torch.tensor([(k - n / 2) * step for step in step_xyz])
+        far, near = ((rays * (z - at[2]) + at[:2]) for z in (4.0, 2.0))
+        wall, front = (
+            F.grid_sample(canvas, place[None] / 3, padding_mode="reflection", align_corners=False)[0]
+            for canvas, place in zip(canvases, (far, near), strict=True)
+        )
+        square = (near[..., 0].abs() < 0.5) & (near[..., 1].abs() < 0.4)
+        frames.append(front.where(square, wall))
+        depths.append(torch.full(hw, 4.0).where(~square, torch.tensor(2.0)) - at[2])
+    pixels = (torch.stack(frames).permute(0, 2, 3, 1) * 255).round().to(torch.uint8)
+    return pixels.numpy(), torch.stack(depths).numpy()
