@@ -110,9 +110,13 @@ def train_on(options: SceneTraining, out: str | Path, progress: Say | None = Non
     The run can be killed and called again: it goes on where it was. Started by torchrun or `accelerate launch`, all
     processes train one model.
     """
-    folder, say = Path(out), progress or (lambda text: None)
+    say = progress if progress is not None and processes().is_main_process else _silent
     with quiet():
-        return _train(options, folder, say)
+        return _train(options, Path(out), say)
+
+
+def _silent(text: str) -> None:
+    """What the processes beside the main one say."""
 
 
 def _train(options: SceneTraining, folder: Path, say: Say) -> Path:
