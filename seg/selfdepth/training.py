@@ -74,7 +74,7 @@ class DepthTrainer:
             (clip, triple) for clip in clips for triple in training_triples(clip)
         ]
         self.depth = list(learner.depth_state().values())
-        groups = [{"params": self.depth}, {"params": list(learner.pose.parameters())}]
+        groups: list[dict[str, Any]] = [{"params": self.depth}, {"params": list(learner.pose.parameters())}]
         self.optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
         self.done, self.elapsed_s = 0, 0.0
 
