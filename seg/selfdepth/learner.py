@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from describer.devices import multiplies_bfloat16
 from describer.seg.image import normalise
 from describer.seg.model import SceneModel, disparity_to_depth, interpolate
+from describer.seg.selfdepth.align import align
 from describer.seg.selfdepth.clips import Clip, Triple
 from describer.seg.selfdepth.photometric import least_error, moving, photometric_error, smoothness
 from describer.seg.selfdepth.pose import PoseNet
@@ -83,8 +84,10 @@ class DepthLearner(nn.Module):
         return tuple(scale.float() for scale in scales)
 
     def forward(self, batch: Batch, *, learn_depth: bool = True) -> Losses:
-        """The losses of a batch. Without `learn_depth` the pose alone learns, and on every pixel: while poses are
-        poor the static mask would hide what they have to learn from."""
+        """The losses of a batch: with `learn_depth` of depth at exact motions, without it of the pose network alone.
+
+        The pose network learns on every pixel: the static mask would hide what it has yet to explain.
+        """
         pixels = [normalise(frames) for frames in batch.frames]
         pictures = [frames.permute(0, 3, 1, 2) / 255 for frames in batch.frames]
         assert self.model.depth is not None
@@ -92,8 +95,8 @@ class DepthLearner(nn.Module):
         with torch.set_grad_enabled(learn_depth):
             scales = self.disparity(pixels[0])
         self.model.depth.eval()
-        at = disparity_to_depth(scales[0])
-        poses = [self.pose(pixels[0], neighbour, at, batch.intrinsics, batch.view) for neighbour in pixels[1:]]
+        at = interpolate(disparity_to_depth(scales[0].detach()), (pixels[0].shape[2], pixels[0].shape[3]))
+        poses = self.motions(pixels, pictures, at, batch, exact=learn_depth)
         total, errors, shares, slopes = at.new_zeros(()), [], [], []
         for k, disparity in enumerate(scales):
             hw = (pictures[0].shape[2] >> k, pictures[0].shape[3] >> k)
@@ -107,6 +110,19 @@ class DepthLearner(nn.Module):
             shares.append(counted)
             slopes.append(slope.item())
         return Losses(total / len(scales), tuple(errors), slopes[0], shares[0])
+
+    def motions(
+        self, pixels: Sequence[Tensor], pictures: Sequence[Tensor], depth: Tensor, batch: Batch, *, exact: bool
+    ) -> list[Tensor]:
+        """The motion (B, 6) to each neighbour, as the pose network tells it or, `exact`, aligned from there."""
+        found = []
+        for k in range(1, len(pixels)):
+            with torch.set_grad_enabled(not exact and torch.is_grad_enabled()):
+                pose = self.pose(pixels[0], pixels[k], depth, batch.intrinsics, batch.view)
+            if exact:
+                pose = align(pictures[0], pictures[k], depth, pose, batch.intrinsics, batch.view)
+            found.append(pose)
+        return found
 
     @staticmethod
     def _compare(
@@ -163,14 +179,13 @@ def score_pairs(learner: DepthLearner, picks: Sequence[tuple[Clip, Triple]], *, 
     for pick in picks:
         batch = make_batch([pick]).to(device)
         pixels = [normalise(frames) for frames in batch.frames]
-        frame, *neighbours = (frames.permute(0, 3, 1, 2) / 255 for frames in batch.frames)
-        hw = (frame.shape[2], frame.shape[3])
+        pictures = [frames.permute(0, 3, 1, 2) / 255 for frames in batch.frames]
+        hw = (pictures[0].shape[2], pictures[0].shape[3])
         depths = [disparity_to_depth(interpolate(learner.disparity(p)[0], hw)) for p in pixels]
         if flat:
             depths = [torch.ones_like(depth) for depth in depths]
-        for k, neighbour in enumerate(neighbours, 1):
-            pose = learner.pose(pixels[0], pixels[k], depths[0], batch.intrinsics, batch.view)
-            rows.append(_score_pair(frame, neighbour, depths[0], depths[k], pose, batch))
+        for k, pose in enumerate(learner.motions(pixels, pictures, depths[0], batch, exact=True), 1):
+            rows.append(_score_pair(pictures[0], pictures[k], depths[0], depths[k], pose, batch))
     means = np.mean(rows, axis=0)
     return HeldOut(len(rows), *(float(value) for value in means))
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from describer.seg.selfdepth.warp import pixel_rays
+from describer.seg.selfdepth.warp import motion_field
 
 _REACH = 3  # cells of four pixels
 _WIDTH = 24
@@ -84,13 +84,8 @@ def solve_motion(flow: Tensor, weight: Tensor, depth: Tensor, intrinsics: Tensor
     Shape: flow (B, 2, h, w) in widths and heights; weight and depth (B, 1, h, w); intrinsics (B, 4) -> (B, 6), as
     `warp_grid` takes it.
     """
-    x, y, _ = pixel_rays(intrinsics, (flow.shape[2], flow.shape[3])).unbind(1)
-    near, none = 1 / depth.flatten(1), torch.zeros_like(x)
-    along_x = torch.stack((-x * y, 1 + x * x, -y, near, none, -x * near), -1)
-    along_y = torch.stack((-1 - y * y, x * y, x, none, near, -y * near), -1)
-    rays = flow.flatten(2) / intrinsics[:, :2, None]
-    equations, results = torch.cat((along_x, along_y), 1), torch.cat((rays[:, 0], rays[:, 1]), 1)
+    equations = motion_field(depth, intrinsics).flatten(1, 2)
     weight = weight.flatten(1)
     weight = (weight / weight.sum(1, keepdim=True).clamp(min=1e-6)).repeat(1, 2)[..., None] * equations
     normal = weight.transpose(1, 2) @ equations + torch.diag(flow.new_tensor(_DAMPING))
-    return torch.linalg.solve(normal, (weight * results[..., None]).sum(1))
+    return torch.linalg.solve(normal, (weight * flow.flatten(1)[..., None]).sum(1))

@@ -54,6 +54,19 @@ def warp_grid(depth: Tensor, pose: Tensor, intrinsics: Tensor) -> tuple[Tensor, 
     return grid.where((z > 1e-3).unflatten(1, hw)[..., None], grid.new_tensor(-2.0)), z.unflatten(1, hw)[:, None]
 
 
+def motion_field(depth: Tensor, intrinsics: Tensor) -> Tensor:
+    """How small motions move what is seen at each pixel (Longuet-Higgins and Prazdny, 1980).
+
+    Shape: depth (B, 1, H, W), intrinsics (B, 4) -> (B, 2, H * W, 6): the change of place in widths and heights by
+    each of the pose's six numbers.
+    """
+    x, y, _ = pixel_rays(intrinsics, (depth.shape[2], depth.shape[3])).unbind(1)
+    near, none = 1 / depth.flatten(1), torch.zeros_like(x)
+    along_x = torch.stack((-x * y, 1 + x * x, -y, near, none, -x * near), -1)
+    along_y = torch.stack((-1 - y * y, x * y, x, none, near, -y * near), -1)
+    return torch.stack((along_x, along_y), 1) * intrinsics[:, :2, None, None]
+
+
 def sample(maps: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
     """Bilinear samples of maps (B, C, H, W) at a grid (B, h, w, 2), and whether each lies inside: (B, 1, h, w) bool.
 
