@@ -162,7 +162,7 @@ class Describer:
             text=generated.text,
             region_ids=ids or (() if region is None else (region,)),
             confidence=generated.confidence,
-            abstained=generated.confidence < _ABSTAIN_BELOW,
+            abstained=generated.confidence is not None and generated.confidence < _ABSTAIN_BELOW,
             provenance=self.provenance(),
         )
 

@@ -121,7 +121,7 @@ def _description_to_dict(description: Description) -> dict[str, Any]:
         "region_id": description.region_id,
         "text": description.text,
         "mentions": [list(mention) for mention in description.mentions],
-        "confidence": round(float(description.confidence), 4),
+        "confidence": None if description.confidence is None else round(float(description.confidence), 4),
         "ungrounded": list(description.ungrounded),
     }
 
@@ -200,7 +200,7 @@ def _description(data: Mapping[str, Any]) -> Description:
         region_id=None if data["region_id"] is None else int(data["region_id"]),
         text=str(data["text"]),
         mentions=tuple((int(start), int(end), int(region)) for start, end, region in data["mentions"]),
-        confidence=float(data["confidence"]),
+        confidence=None if data["confidence"] is None else float(data["confidence"]),
         ungrounded=tuple(str(word) for word in data["ungrounded"]),
     )
 

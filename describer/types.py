@@ -203,13 +203,13 @@ class Description:
     """A sentence or two about a region, or about the whole scene (``region_id`` None).
 
     ``mentions`` are (start, end, region id) character spans; ``ungrounded`` are entity words of the
-    text behind which no region stands.
+    text behind which no region stands. ``confidence`` is None where a server tells no token probabilities.
     """
 
     region_id: int | None
     text: str
     mentions: tuple[tuple[int, int, int], ...] = ()
-    confidence: float = 0.0
+    confidence: float | None = 0.0
     ungrounded: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -289,7 +289,7 @@ class Answer:
     question: str
     text: str
     region_ids: tuple[int, ...]
-    confidence: float
+    confidence: float | None
     abstained: bool
     provenance: Provenance
 

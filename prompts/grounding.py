@@ -10,7 +10,7 @@ from describer.types import Description, Scene
 __all__ = ["contradictions", "ground"]
 
 
-def ground(text: str, scene: Scene, taxonomy: Taxonomy, region_id: int | None, confidence: float) -> Description:
+def ground(text: str, scene: Scene, taxonomy: Taxonomy, region_id: int | None, confidence: float | None) -> Description:
     """A Description of ``text`` with its entity words linked; nothing in the text is rewritten."""
     text = " ".join(text.split())
     mentions, ungrounded = link(text, scene, taxonomy, about=region_id)

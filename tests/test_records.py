@@ -163,3 +163,10 @@ def test_blank_lines_and_a_missing_last_newline_are_fine(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(RecordError, match=r"none.jsonl cannot be read"):
         list(read_records(tmp_path / "none.jsonl"))
+
+
+def test_an_unknown_confidence_is_null_and_stays_unknown():
+    record = replace(example(), descriptions=(Description(None, "a view", (), None),))
+    line = to_line(record)
+    assert json.loads(line)["descriptions"][0]["confidence"] is None
+    assert from_dict(json.loads(line)) == record

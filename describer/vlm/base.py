@@ -32,10 +32,13 @@ class GenerationSettings:
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """One answer; ``confidence`` is the geometric mean of its tokens' probabilities, 4 digits."""
+    """One answer; ``confidence`` is the geometric mean of its tokens' probabilities, 4 digits.
+
+    None where a server does not tell them: an unknown confidence is no number.
+    """
 
     text: str
-    confidence: float
+    confidence: float | None
 
 
 @runtime_checkable
