@@ -30,7 +30,7 @@ def pick_device(device: str) -> torch.device:
 
 
 def pick_dtype(dtype: str, device: torch.device) -> torch.dtype:
-    """The dtype; "auto" is bfloat16 where the hardware multiplies it (accelerators, CPUs with AMX), else float32."""
+    """The dtype; "auto" is bfloat16 where the hardware multiplies it (accelerators, newer CPUs), else float32."""
     if dtype == "auto":
         return torch.bfloat16 if multiplies_bfloat16(device) else torch.float32
     if dtype not in DTYPES:
