@@ -159,6 +159,8 @@ def _sureness(scenes: Sequence[ScenePair], told: Sequence[_Told], taxonomy: Taxo
     sure, right = [], []
     for pair, known in zip(scenes, told):
         for d in pair.run.descriptions if pair.run is not None else ():
+            if d.confidence is None:
+                continue
             true = known.refuted.get(d.region_id) is False and labels_of(d.text, taxonomy) <= known.there
             sure.append(d.confidence)
             right.append(true)
