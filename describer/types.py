@@ -294,6 +294,19 @@ class Answer:
     provenance: Provenance
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that a text should not say: ``what`` in words.
+
+    ``backs`` are character offsets from which it could be said otherwise, the nearest first. A ``hard`` fault must
+    not be said whatever else it costs; another one may stay, flagged, when nothing better is found.
+    """
+
+    what: str
+    backs: tuple[int, ...]
+    hard: bool = False
+
+
 Cover = Literal["none", "blood", "smoke", "char"]
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from describer.errors import ModelError
 from describer.messages import Chat
+from describer.types import Fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ class GenerationSettings:
 class Generated:
     """One answer; ``confidence`` is the geometric mean of its tokens' probabilities, 4 digits.
 
-    None where a server does not tell them: an unknown confidence is no number.
+    None where a server does not tell them: an unknown confidence is no number. ``tokens`` are the answer's token
+    ids with its end token, where the backend knows them.
     """
 
     text: str
@@ -56,4 +58,29 @@ class VisionLanguageModel(Protocol):
 
     def generate(self, chats: Sequence[Chat], settings: GenerationSettings | None = None) -> list[Generated]:
         """One answer a chat, in the order of the chats; ModelError when a chat does not fit the model."""
+        ...
+    tokens: tuple[int, ...] = field(default=(), compare=False, repr=False)
+
+
+Check = Callable[[str], tuple[Fault, ...]]
+"""The faults of a text, in the order of the text; a text and its beginning are judged by the same rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """An answer that was held against a check; ``withheld`` is what the model said first and was made to say
+    otherwise."""
+
+    generated: Generated
+    withheld: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class ChecksWhileDecoding(Protocol):
+    """A backend that can close words to a text while it is decoded; others can only be asked again."""
+
+    def generate_checked(
+        self, chats: Sequence[Chat], checks: Sequence[Check], settings: GenerationSettings | None = None
+    ) -> list[Checked]:
+        """One answer a chat, in order, without hard faults; an answer that has no fault is as ``generate`` gives it."""
         ...

@@ -15,8 +15,9 @@ from transformers import LogitsProcessor, LogitsProcessorList
 from describer.errors import ModelError
 from describer.messages import Chat, pictures
 from describer.vlm.attention_cache import roomy_cache
-from describer.vlm.base import Generated, GenerationSettings
+from describer.vlm.base import Check, Checked, Generated, GenerationSettings
 from describer.vlm.chats import control_words, encode, render_prompt, require_template
+from describer.vlm.guarded import Following, Script, decode_checked, text_of
 from describer.vlm.hub import local_folder, reachable_source, resolve_source
 from describer.vlm.loading import load_parts, pick_device, pick_dtype, read_prompt_options
 from describer.vlm.lora import fingerprint, load_adapter
@@ -81,20 +82,40 @@ class TransformersVLM:
 
         ModelError when a chat is longer than the model can read.
         """
-        settings = settings or GenerationSettings()
+        return self._generate(chats, settings or GenerationSettings(), [None] * len(chats))
+
+    def generate_checked(
+        self, chats: Sequence[Chat], checks: Sequence[Check], settings: GenerationSettings | None = None
+    ) -> list[Checked]:
+        """Answer every chat, in order, each held against its check: see `decode_checked`."""
+
+        def decode(rows: Sequence[int], scripts: Sequence[Script | None], how: GenerationSettings) -> list[Generated]:
+            return self._generate([chats[i] for i in rows], how, scripts)
+
+        return decode_checked(decode, self.processor.tokenizer, checks, settings or GenerationSettings())
+
+    def _generate(
+        self, chats: Sequence[Chat], settings: GenerationSettings, scripts: Sequence[Script | None]
+    ) -> list[Generated]:
         texts = [render_prompt(self.processor, chat, self._words) for chat in chats]
         answers: list[Generated | None] = [None] * len(chats)
         with quiet(), torch.inference_mode():
             for group in _batches(chats, texts, settings.batch_size):
-                for index, answer in zip(group, self._answer(chats, texts, group, settings)):
+                for index, answer in zip(group, self._answer(chats, texts, group, settings, scripts)):
                     answers[index] = answer
         return [answer for answer in answers if answer is not None]
 
     def _answer(
-        self, chats: Sequence[Chat], texts: Sequence[str], group: list[int], settings: GenerationSettings
+        self,
+        chats: Sequence[Chat],
+        texts: Sequence[str],
+        group: list[int],
+        settings: GenerationSettings,
+        scripts: Sequence[Script | None],
     ) -> list[Generated]:
         try:
-            return self._decode([chats[i] for i in group], [texts[i] for i in group], settings)
+            rows = [scripts[i] for i in group]
+            return self._decode([chats[i] for i in group], [texts[i] for i in group], settings, rows)
         except torch.OutOfMemoryError as error:
             if len(group) == 1:
                 raise ModelError(
@@ -102,20 +123,24 @@ class TransformersVLM:
                 ) from error
         torch.cuda.empty_cache()
         half = len(group) // 2
-        first = self._answer(chats, texts, group[:half], settings)
-        return first + self._answer(chats, texts, group[half:], settings)
+        first = self._answer(chats, texts, group[:half], settings, scripts)
+        return first + self._answer(chats, texts, group[half:], settings, scripts)
 
-    def _decode(self, chats: list[Chat], texts: list[str], settings: GenerationSettings) -> list[Generated]:
+    def _decode(
+        self, chats: list[Chat], texts: list[str], settings: GenerationSettings, scripts: list[Script | None]
+    ) -> list[Generated]:
         inputs = self._inputs(chats, texts)
         self._check_length(inputs["input_ids"].shape[1] + settings.max_new_tokens, settings)
+        # Probabilities are taken before anything is closed: the model's own, whatever it was made to say.
         recorder = _Probabilities()
+        following = [Following(scripts, self.processor.tokenizer, self._ends())] if any(scripts) else []
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             output = self.model.generate(
                 **inputs,
                 **roomy_cache(self.model),
                 generation_config=self._generation_config(settings),
-                logits_processor=LogitsProcessorList([recorder]),
+                logits_processor=LogitsProcessorList([recorder, *following]),
             )
         # Encoder-decoder models give the answer alone, after one start token.
         start = 1 if self.model.config.is_encoder_decoder else inputs["input_ids"].shape[1]
@@ -150,15 +175,19 @@ class TransformersVLM:
         return config
 
     def _read(self, tokens: Tensor, log_probabilities: Tensor) -> list[Generated]:
-        ends = self.model.generation_config.eos_token_id
-        ends = {self.processor.tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])}
+        ends = self._ends()
         return [self._one(row.tolist(), logs.tolist(), ends) for row, logs in zip(tokens, log_probabilities)]
+
+    def _ends(self) -> set[int | None]:
+        """Tokens that end an answer."""
+        ends = self.model.generation_config.eos_token_id
+        return {self.processor.tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])}
 
     def _one(self, ids: list[int], logs: list[float], ends: set[int | None]) -> Generated:
         length = next((i + 1 for i, token in enumerate(ids) if token in ends), len(ids))
-        text = self.processor.tokenizer.decode(ids[:length], skip_special_tokens=True).strip()
+        text = text_of(self.processor.tokenizer, ids[:length])
         mean = sum(logs[:length]) / max(length, 1)
-        return Generated(text, round(float(torch.tensor(mean).exp()), 4))
+        return Generated(text, round(float(torch.tensor(mean).exp()), 4), tuple(ids[:length]))
 
 
 class _Probabilities(LogitsProcessor):
