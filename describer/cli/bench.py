@@ -251,5 +251,46 @@ def ablation(
     typer.echo(json.dumps(results, indent=1) if as_json else to_text(results))
 
 
+@app.command("prompts")
+def prompts(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the table, every row's texts and the results.")],
+    scene_model: Annotated[str, typer.Option(help="'embedded', or a folder.")] = "embedded",
+    vlm: Annotated[str, typer.Option(help="'embedded', a local folder, or a hub id.")] = "embedded",
+    adapter: Annotated[str | None, typer.Option(help="LoRA adapter of --vlm.")] = None,
+    prompt: Annotated[
+        list[str] | None,
+        typer.Option(help="A value of annotate's --prompt to compare; repeat for several. [default: all]"),
+    ] = None,
+    frames: Annotated[int, typer.Option(min=2, help="Held-out rendered frames.")] = 200,
+    true_scenes: Annotated[bool, typer.Option("--true-scenes", help="Give true scenes, not predicted ones.")] = False,
+    quantize: Annotated[str | None, typer.Option(help="4bit or 8bit.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """What each part of a prompt is worth: held-out scores with each, beside base model and controls.
+
+    \b
+      describer bench prompts -o prompts --frames 50
+      describer bench prompts -o prompts --vlm Qwen/Qwen3-VL-4B-Instruct --adapter my-lora --prompt facts,crop
+
+    Controls are a black image, another frame's image, and no facts. OUT gets prompts.md, prompts.csv and
+    prompts.json; a killed bench goes on where it was.
+    """
+    from describer.bench_prompts import PROMPTS, PromptBench, prompt_ablation, to_text
+
+    options = PromptBench(
+        scene_model=scene_model,
+        vlm=vlm,
+        adapter=adapter,
+        prompts=PROMPTS if prompt is None else tuple(prompt),
+        frames=frames,
+        predicted=not true_scenes,
+        device=device,
+        quantize=quantize,
+    )
+    found = prompt_ablation(options, out, _say)
+    typer.echo(json.dumps(found, indent=1) if as_json else to_text(found))
+
+
 def _say(text: str) -> None:
     typer.echo(text, err=True)
