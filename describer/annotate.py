@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeVar
 import cv2
 
 from describer.depths import encode_depth, resize_depth
-from describer.errors import DescriberError, InputError, OutputError
+from describer.errors import DescriberError, InputError, OutputError, ServerError
 from describer.frames import iter_frames
 from describer.overlay import draw_overlay
 from describer.records import Record, read_records
@@ -216,6 +216,8 @@ def describe_batch(describer: AnnotatesFrames, frames: Sequence[Frame]) -> list[
         return []
     try:
         return list(describer.annotate_frames(frames))
+    except ServerError:
+        raise  # no frame would fare better: the run stops, and goes on where it was when started again
     except (DescriberError, RuntimeError, MemoryError) as error:
         # RuntimeError and MemoryError: out of memory is told by them, and one frame may still fit.
         if len(frames) == 1:

@@ -15,6 +15,10 @@ class ModelError(DescriberError):
     """A checkpoint, adapter or backend cannot be loaded, or does not fit what it is used with."""
 
 
+class ServerError(ModelError):
+    """The language model's server is gone, or refuses every request: no other frame would fare better."""
+
+
 class TaxonomyError(DescriberError):
     """A label set is malformed, unknown, or does not match the model."""
 

@@ -22,7 +22,7 @@ from describer.seg.predict import ScenePredictor
 from describer.seg.regions import add_region
 from describer.types import Annotation, Answer, Description, Frame, Provenance, Scene
 from describer.vlm import load_vlm
-from describer.vlm.base import GenerationSettings
+from describer.vlm.base import GenerationSettings, ServerOptions
 from describer.vlm.quiet import quiet
 
 _ABSTAIN_BELOW = 0.35
@@ -32,9 +32,9 @@ class Describer:
     """Describes surgical frames.
 
     ``scene_model`` and ``vlm`` are "embedded" (the weights in the package), a local folder, or for ``vlm`` a
-    hub id or "echo"; ``adapter`` is a LoRA folder; ``device`` "auto", "cpu", "cuda"; ``prompt`` says what the
-    language model is shown ("frame,facts,overlay,crop" in any combination, None = what it was tuned with);
-    with ``depth`` the scenes come with their depth maps.
+    hub id, "echo", or "openai" (the one at ``server``); ``adapter`` is a LoRA folder; ``device`` "auto",
+    "cpu", "cuda"; ``prompt`` says what the language model is shown ("frame,facts,overlay,crop" in any combination,
+    None = what it was tuned with); with ``depth`` the scenes come with their depth maps.
     """
 
     def __init__(
@@ -47,13 +47,14 @@ class Describer:
         generation: GenerationSettings | None = None,
         quantize: str | None = None,
         depth: bool = False,
+        server: ServerOptions | None = None,
     ) -> None:
         self.device = pick_device(device)
         with quiet():
             self.scene_model = ScenePredictor.load(scene_model, self.device)
         if depth:
             self.scene_model.require_depth()
-        self.vlm = load_vlm(vlm, adapter=adapter, device=self.device, quantize=quantize)
+        self.vlm = load_vlm(vlm, adapter=adapter, device=self.device, quantize=quantize, server=server)
         self.taxonomy = self.scene_model.taxonomy
         self.quantize = quantize
         self.depth = depth

@@ -39,13 +39,27 @@ def annotate(
     scene_model: Annotated[
         str, typer.Option(help="'embedded', or a folder made by describer train scene.")
     ] = "embedded",
-    vlm: Annotated[str, typer.Option(help="'embedded', 'echo', a local folder, or a hub id.")] = "embedded",
+    vlm: Annotated[
+        str, typer.Option(help="'embedded', 'echo', 'openai' (see --base-url), a local folder, or a hub id.")
+    ] = "embedded",
     adapter: Annotated[str | None, typer.Option(help="LoRA adapter of --vlm: folder or hub id.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     prompt: Annotated[
         str | None, typer.Option(help="What the language model is shown: none, or facts,overlay,crop.")
     ] = None,
     quantize: Annotated[str | None, typer.Option(help="4bit or 8bit weights of --vlm, on CUDA.")] = None,
+    base_url: Annotated[
+        str | None,
+        typer.Option(help="Of --vlm openai: any OpenAI-compatible server, as http://127.0.0.1:8000/v1."),
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="The server's model; default its only one.")] = None,
+    concurrency: Annotated[int, typer.Option(min=1, help="Requests to the server under way at once.")] = 8,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds one answer of the server may take.")] = 120.0,
+    patience: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait for a server that is away or busy before stopping.")
+    ] = 300.0,
+    picture_side: Annotated[int, typer.Option(min=16, help="Longest side of pictures sent to the server, px.")] = 1024,
+    picture_kib: Annotated[int, typer.Option(min=8, help="Most KiB of a picture sent to the server.")] = 4096,
 ) -> int:
     """Annotate every frame of SRC, one JSON record a frame.
 
@@ -61,6 +75,10 @@ def annotate(
     seconds (the frame's own stays in "raw"). With --depth OUT gets depth/, named in each record: 16-bit grey
     PNG of the frame's size, relative depth = value / 65535 * 100, larger is farther, 0 is outside of the view.
 
+    With --vlm openai the language model is behind --base-url (vLLM, SGLang, Ollama, transformers serve); its key
+    is read from OPENAI_API_KEY. A server that goes away is waited for; a request that keeps failing becomes an
+    error record of its frame, tried again by the next run. Confidences are null where it sends no logprobs.
+
     \b
     Exit codes: 0 every frame has its record; 2 nothing could be done;
     3 some frames failed (their records say why); 130 interrupted.
@@ -68,14 +86,21 @@ def annotate(
     from tqdm import tqdm
 
     from describer.annotate import run
+    from describer.errors import InputError
     from describer.frames import count_frames, iter_frames
 
+    if base_url is None and model is not None:
+        raise InputError("--model names a model of a server; give --vlm openai and --base-url too, or leave it out.")
     # A wrong path is told before the models load.
     iter_frames(source, fps=fps, limit=limit)
     total = count_frames(source, fps=fps, limit=limit)
     from describer.pipeline import Describer
+    from describer.vlm import ServerOptions
 
-    describer = Describer(scene_model, vlm, adapter, device, prompt, quantize=quantize, depth=depth)
+    server = (
+        ServerOptions(base_url, model, concurrency, timeout, patience, picture_side, picture_kib) if base_url else None
+    )
+    describer = Describer(scene_model, vlm, adapter, device, prompt, quantize=quantize, depth=depth, server=server)
     with tqdm(total=total, unit="frame", desc="annotate", disable=None, dynamic_ncols=True) as bar:
         summary = run(
             describer,

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from describer.errors import ModelError
-from describer.vlm.base import Generated, GenerationSettings, VisionLanguageModel
+from describer.vlm.base import Generated, GenerationSettings, ServerOptions, VisionLanguageModel
 
-__all__ = ["BACKENDS", "Generated", "GenerationSettings", "VisionLanguageModel", "load_vlm"]
+__all__ = ["BACKENDS", "Generated", "GenerationSettings", "ServerOptions", "VisionLanguageModel", "load_vlm"]
 
 BACKENDS = {
     "echo": "describer.vlm:_load_echo",
@@ -17,6 +17,9 @@ BACKENDS = {
     "local": "describer.vlm:_load_local",
 }
 """Loaders by name, as "module:function"; what is no name here is a folder or a hub id, for "local"."""
+
+SERVER = "openai"
+"""The name of the backend that loads nothing here: it is told of by `ServerOptions` instead."""
 
 
 def load_vlm(
@@ -27,16 +30,21 @@ def load_vlm(
     quantize: str | None = None,
     *,
     trust_remote_code: bool = False,
+    server: ServerOptions | None = None,
 ) -> VisionLanguageModel:
-    """The model named by `spec`: "embedded", "echo", a local folder or a hub id.
+    """The model named by `spec`: "embedded", "echo", a local folder, a hub id, or "openai" for the one at `server`.
 
     `adapter` is a peft folder or hub id; for "embedded" None takes the packaged adapter and "none" the bare
     base. `quantize` is None, "4bit" or "8bit". ModelError, one sentence, for all that can go wrong.
     """
+    if (spec == SERVER) != (server is not None):
+        raise ModelError("--vlm openai and --base-url belong together; give both, or neither.")
     if spec == "local":
         raise ModelError("'local' is a kind, not a model; give a folder, a hub id, embedded or echo.")
+    if server is not None:
+        return _load_openai(server, adapter=adapter, quantize=quantize)
     if not _is_source(spec) and spec not in BACKENDS:
-        known = ", ".join(name for name in sorted(BACKENDS) if name != "local")
+        known = ", ".join(name for name in sorted([*BACKENDS, SERVER]) if name != "local")
         raise ModelError(f"'{spec}' is unknown; give {known}, a folder, or a hub id (owner/name).")
     module, _, function = BACKENDS.get(spec, BACKENDS["local"]).partition(":")
     load = getattr(importlib.import_module(module), function)
@@ -67,3 +75,11 @@ def _load_local(spec: str, *, adapter: str | None, **options: Any) -> VisionLang
     from describer.vlm.local import TransformersVLM
 
     return TransformersVLM.load(spec, None if adapter == "none" else adapter, **options)
+
+
+def _load_openai(server: ServerOptions, *, adapter: str | None, quantize: str | None) -> VisionLanguageModel:
+    from describer.vlm.openai import OpenAIVLM
+
+    if adapter not in (None, "none") or quantize:
+        raise ModelError("--vlm openai takes no --adapter or --quantize; the server is started with those.")
+    return OpenAIVLM(server)

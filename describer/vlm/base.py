@@ -32,6 +32,33 @@ class GenerationSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """Where an OpenAI-compatible server is, and how it is spoken to.
+
+    ``base_url`` ends before ``/chat/completions``; ``model`` None takes the server's only one. ``concurrency`` is the
+    most requests under way at once, ``timeout_s`` how long one answer may take, ``patience_s`` how long a server
+    that is away or busy is waited for. Pictures are sent with at most ``picture_side_px`` on the longer side and
+    ``picture_kib`` each.
+    """
+
+    base_url: str
+    model: str | None = None
+    concurrency: int = 8
+    timeout_s: float = 120.0
+    patience_s: float = 300.0
+    picture_side_px: int = 1024
+    picture_kib: int = 4096
+
+    def __post_init__(self) -> None:
+        if not self.base_url.startswith(("http://", "https://")):
+            raise ModelError(f"--base-url {self.base_url!r} is no web address; give one like http://127.0.0.1:8000/v1.")
+        for name, least in (("concurrency", 1), ("timeout_s", 0.1), ("patience_s", 0), ("picture_side_px", 16),
+                            ("picture_kib", 8)):  # fmt: skip
+            if getattr(self, name) < least:
+                raise ModelError(f"{name} must be at least {least}, got {getattr(self, name)}.")
+
+
+@dataclass(frozen=True, slots=True)
 class Generated:
     """One answer; ``confidence`` is the geometric mean of its tokens' probabilities, 4 digits.
 
@@ -41,6 +68,20 @@ class Generated:
 
     text: str
     confidence: float | None
+    tokens: tuple[int, ...] = field(default=(), compare=False, repr=False)
+
+
+Check = Callable[[str], tuple[Fault, ...]]
+"""The faults of a text, in the order of the text; a text and its beginning are judged by the same rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """An answer that was held against a check; ``withheld`` is what the model said first and was made to say
+    otherwise."""
+
+    generated: Generated
+    withheld: tuple[str, ...] = ()
 
 
 @runtime_checkable
@@ -59,20 +100,6 @@ class VisionLanguageModel(Protocol):
     def generate(self, chats: Sequence[Chat], settings: GenerationSettings | None = None) -> list[Generated]:
         """One answer a chat, in the order of the chats; ModelError when a chat does not fit the model."""
         ...
-    tokens: tuple[int, ...] = field(default=(), compare=False, repr=False)
-
-
-Check = Callable[[str], tuple[Fault, ...]]
-"""The faults of a text, in the order of the text; a text and its beginning are judged by the same rule."""
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """An answer that was held against a check; ``withheld`` is what the model said first and was made to say
-    otherwise."""
-
-    generated: Generated
-    withheld: tuple[str, ...] = ()
 
 
 @runtime_checkable

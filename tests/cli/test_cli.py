@@ -113,7 +113,7 @@ def test_annotate_json_is_all_of_stdout_and_options_arrive(frames, tmp_path, mad
     assert cli.run(["annotate", str(frames), "-o", str(tmp_path / "out"), *options, "--quantize", "4bit"]) == 0
     summary = json.loads(capsys.readouterr().out)
     assert (summary["frames"], summary["failures"]) == (2, 0)
-    assert made == [(("embedded", "echo", None, "cpu", "facts"), {"quantize": "4bit", "depth": False})]
+    assert made == [(("embedded", "echo", None, "cpu", "facts"), {"quantize": "4bit", "depth": False, "server": None})]
     assert not (tmp_path / "out/overlays").exists()
 
 
