@@ -1,47 +1,103 @@
-"""Checks what a text claims of a scene beyond its entity words: places, entry sides and counts."""
+"""Checks what a text claims of a scene: its things, their places, entry sides and counts, and what touches what."""
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Iterator, Sequence
 
+import cv2
 import numpy as np
 
 from describer.geometry import entry_side, place_of, raster_of, tip_of
-from describer.mentions import find_labels
+from describer.mentions import Found, affirmed_labels, find_labels, link
 from describer.taxonomy import Taxonomy
-from describer.types import PLACES, Description, Region, Scene
+from describer.types import PLACES, Description, Fault, Mask, Region, Scene
 from describer.wording import COUNT_WORDS
 
 _ROWS = {"upper": "upper", "top": "upper", "lower": "lower", "bottom": "lower"}
 _MIDDLE = ("center", "centre", "middle")
 _PLACE = re.compile(
     r"\b(upper|top|lower|bottom|center|centre|middle)[\s-](left|right|center|centre|middle)\b"
-    r"|\b(?:in|at|near|around) the (center|centre|middle)\b(?![\s-](?:left|right|center|centre|middle)\b)"
+    r"|\b(?:in|at|near|around) the (center|centre|middle)\b(?![\s-](?:left|right|center|centre|middle)\b)",
+    re.IGNORECASE,
 )
-_SIDE = re.compile(r"\bfrom the (left|right|top|bottom)\b")
-_COUNT = re.compile(rf"\b({'|'.join(COUNT_WORDS)}|\d+)\s+(?:(?:pairs|areas|pieces) of |\w+ )?$")
+_SIDE = re.compile(r"\bfrom the (left|right|top|bottom)\b", re.IGNORECASE)
+_COUNT = re.compile(
+    rf"\b({'|'.join(COUNT_WORDS)}|\d+)\s+(?:(?:pairs|areas|pieces) of |\w+ )?$",
+    re.IGNORECASE,
+)
+_CONTACT = re.compile(
+    r"(?<!not )(?<!without )\b(?:(?P<acts>at work on|working on|acting on|acts? on)"
+    r"|(?P<near>next to|adjacent to|beside)|touch(?:es|ing)?|touched by|in contact with)\b(?P<nothing>\s+nothing\b)?",
+    re.IGNORECASE,
+)
+# "touching the gallbladder and more fat", but "touching the gallbladder, and two hooks in the center".
+_AND = re.compile(
+    r"(?:,| and| or)\s+(?:(?:the|an?|another|more|other|some|both|(?:pairs|areas) of)\s+)*", re.IGNORECASE
+)
+_PLACED = re.compile(
+    r"\s+(?:(?:in|at|near) the\b|(?:is|are|lies?|enters?|covers?|fills?|takes?|shows?)\b)", re.IGNORECASE
+)
+_SENTENCE = re.compile(r"[^.;]+")
+_ARTICLE_AN = re.compile(r"\ban\s+$", re.IGNORECASE)
+# "Next to" is nearer than this share of the view's longer side.
+_NEAR = 0.05
+
+
+def faults(text: str, scene: Scene, taxonomy: Taxonomy, about: int | None = None) -> tuple[Fault, ...]:
+    """Everything that the scene refutes of a text about one region (or None, the whole scene), in order.
+
+    Hard are the words of labels that the scene lacks and the text does not deny. The others are `refuted`.
+    """
+    mentions, _ = link(text, scene, taxonomy, about)
+    present = {region.label for region in scene.regions}
+    absent = [
+        Fault(f"{text[word.start : word.end]}: not in the scene", _backs_of_word(text, word), hard=True)
+        for word in affirmed_labels(text, taxonomy)
+        if word.label not in present
+    ]
+    claims = refuted(Description(about, text, mentions), scene, taxonomy)
+    return tuple(sorted((*absent, *claims), key=lambda fault: max(fault.backs)))
 
 
 def contradictions(description: Description, scene: Scene, taxonomy: Taxonomy) -> list[str]:
-    """Place and count words of a description that the masks refute, each as one short sentence.
+    """What the masks refute of a description, each as one short sentence: see `refuted`."""
+    return [fault.what for fault in refuted(description, scene, taxonomy)]
+
+
+def refuted(description: Description, scene: Scene, taxonomy: Taxonomy) -> list[Fault]:
+    """Claims of a description that the scene refutes: on places, sides, counts, contacts, and that a thing is absent.
 
     A place word belongs to the last mention before it in the same sentence. It is right when the region's
     centroid or tip lies there or its mask reaches that cell at all; "from the left" is right when the mask
     reaches that side. A count is refuted when the scene has fewer such regions, and in a description of the
-    whole scene also when it has more.
+    whole scene also when it has more. "Touching" and "in contact with" need a contact, "next to" a gap of at most a
+    twentieth of the view, "at work on" and "acts on" an action where the scene tells any. Where several regions
+    could be meant, one of them is enough.
     """
-    mentions = {start: region_id for start, _, region_id in description.mentions}
-    found = find_labels(description.text, taxonomy)
-    lower = description.text.lower()
-    out = []
+    text = description.text
+    linked = {start: region_id for start, _, region_id in description.mentions}
+    found = find_labels(text, taxonomy)
+    affirmed = set(affirmed_labels(text, taxonomy))
+    meant = {word: _meant(scene, linked.get(word.start), word.label, description.region_id) for word in found}
+    out: list[Fault] = []
     for i, word in enumerate(found):
-        after = lower[word.end : found[i + 1].start if i + 1 < len(found) else len(lower)]
-        clause = re.split(r"[.;]", after, maxsplit=1)[0]
-        meant = _meant(scene, mentions.get(word.start), word.label, description.region_id)
-        out += _count_refuted(lower[: word.start], word.label, scene, description.region_id is None)
-        if meant:
-            out += _places_refuted(clause, word.label, meant)
-    return out
+        end = found[i + 1].start if i + 1 < len(found) else len(text)
+        stop = re.search(r"[.;]", text[word.end : end])
+        clause = (word.end, word.end + stop.start() if stop else end)
+        if word not in affirmed:
+            if meant[word]:
+                out.append(Fault(f"no {word.label}: the masks show {_number(scene, word.label)}", (word.start,)))
+            continue
+        out += _count_refuted(text[: word.start], word.label, scene, description.region_id is None)
+        if meant[word]:
+            out += _places_refuted(text, clause, word.label, meant[word])
+    about = None if description.region_id is None else scene.region(description.region_id)
+    for sentence in _SENTENCE.finditer(text):
+        words = [word for word in found if sentence.start() <= word.start < sentence.end() and word in affirmed]
+        out += _contacts_refuted(text, sentence.span(), words, meant, about, scene)
+    return sorted(out, key=lambda fault: max(fault.backs))
 
 
 def _meant(scene: Scene, linked: int | None, label: str, about: int | None) -> list[Region]:
@@ -53,19 +109,29 @@ def _meant(scene: Scene, linked: int | None, label: str, about: int | None) -> l
     return [region for region in scene.regions if region.label == label]
 
 
-def _count_refuted(before: str, label: str, scene: Scene, whole: bool) -> list[str]:
+def _backs_of_word(text: str, word: Found) -> tuple[int, ...]:
+    """The word itself; "an" before it as well, since few things can follow that."""
+    article = _ARTICLE_AN.search(text[: word.start])
+    return (word.start,) if article is None else (article.start(), word.start)
+
+
+def _number(scene: Scene, label: str) -> int:
+    return sum(region.label == label for region in scene.regions)
+
+
+def _count_refuted(before: str, label: str, scene: Scene, whole: bool) -> list[Fault]:
     match = _COUNT.search(before)
     if match is None:
         return []
-    word = match.group(1)
+    word = match.group(1).lower()
     claimed = int(word) if word.isdigit() else COUNT_WORDS[word]
-    true = sum(region.label == label for region in scene.regions)
+    true = _number(scene, label)
     wrong = claimed > true or (whole and claimed != true) or (claimed == 0 and true > 0)
-    return [f"{word} {label}: the masks show {true}"] if wrong else []
+    return [Fault(f"{word} {label}: the masks show {true}", (match.start(1),))] if wrong else []
 
 
 def _place_word(match: re.Match[str]) -> str:
-    row, column, _ = match.groups()
+    row, column, _ = (group and group.lower() for group in match.groups())
     if row is None:
         return "center"
     row = _ROWS.get(row, "center")
@@ -73,37 +139,125 @@ def _place_word(match: re.Match[str]) -> str:
     return "center" if row == column == "center" else f"{row} {column}"
 
 
-def _places_refuted(clause: str, label: str, regions: list[Region]) -> list[str]:
-    masks = [raster_of(region.mask) for region in regions] if _speaks_of_places(clause) else []
+def _places_refuted(text: str, clause: tuple[int, int], label: str, regions: Sequence[Region]) -> list[Fault]:
     out = []
-    for match in _PLACE.finditer(clause):
-        place = _place_word(match)
-        if not any(_reaches(region, mask, place) for region, mask in zip(regions, masks)):
-            out.append(f"{label} in the {place}: its mask lies in the {regions[0].place}")
-    for match in _SIDE.finditer(clause):
-        if not any(_reaches_side(mask, match.group(1)) for mask in masks):
-            side = entry_side(masks[0])
-            out.append(f"{label} from the {match.group(1)}: its mask enters from {side or 'no side'}")
+    for match in _PLACE.finditer(text, *clause):
+        place, true = _place_word(match), _places_of(regions)
+        if place not in true:
+            what = f"{label} in the {place}: its mask lies in the {regions[0].place}"
+            out.append(Fault(what, _backs_of_place(match, place, true)))
+    for match in _SIDE.finditer(text, *clause):
+        side, sides = match.group(1).lower(), [_sides(region.mask) for region in regions]
+        if not any(side in reached for reached in sides):
+            enters = entry_side(raster_of(regions[0].mask)) or "no side"
+            out.append(Fault(f"{label} from the {side}: its mask enters from {enters}", (match.start(1),)))
     return out
 
 
-def _speaks_of_places(clause: str) -> bool:
-    return bool(_PLACE.search(clause) or _SIDE.search(clause))
+def _backs_of_place(match: re.Match[str], place: str, true: frozenset[str]) -> tuple[int, ...]:
+    """The second word of a place when another would make it right, else the first."""
+    if match.group(3):
+        return (match.start(3),)
+    row = place.split(maxsplit=1)[0]
+    half_right = any(other.split(maxsplit=1)[0] == row for other in true)
+    return (match.start(2), match.start(1)) if half_right else (match.start(1),)
 
 
-def _reaches(region: Region, mask: np.ndarray, place: str) -> bool:
-    if region.place == place or not mask.any():
-        return True
+def _places_of(regions: Sequence[Region]) -> frozenset[str]:
+    return frozenset().union(*({region.place} | _cells(region.mask) for region in regions))
+
+
+@functools.lru_cache(maxsize=4096)
+def _cells(encoded: Mask) -> frozenset[str]:
+    """The places that a mask reaches or has its tip in; every place for a mask too thin to be judged."""
+    mask = raster_of(encoded)
+    if not mask.any():
+        return frozenset(PLACES)
     height, width = mask.shape
-    if place_of(tip_of(mask), (width, height)) == place:
-        return True
-    index = PLACES.index(place)
     ys, xs = np.nonzero(mask)
-    row = np.minimum(3 * (ys + 0.5) // height, 2)
-    column = np.minimum(3 * (xs + 0.5) // width, 2)
-    return bool(np.any((row == index // 3) & (column == index % 3)))
+    rows = np.minimum(3 * (ys + 0.5) // height, 2)
+    columns = np.minimum(3 * (xs + 0.5) // width, 2)
+    reached = {PLACES[int(cell)] for cell in np.unique(3 * rows + columns)}
+    return frozenset(reached | {place_of(tip_of(mask), (width, height))})
 
 
-def _reaches_side(mask: np.ndarray, side: str) -> bool:
+@functools.lru_cache(maxsize=4096)
+def _sides(encoded: Mask) -> frozenset[str]:
+    """The sides of the frame that a mask reaches."""
+    mask = raster_of(encoded)
     edges = {"left": mask[:, :2], "right": mask[:, -2:], "top": mask[:2], "bottom": mask[-2:]}
-    return bool(edges[side].any())
+    return frozenset(side for side, edge in edges.items() if edge.any())
+
+
+def _contacts_refuted(
+    text: str,
+    span: tuple[int, int],
+    words: Sequence[Found],
+    meant: dict[Found, list[Region]],
+    about: Region | None,
+    scene: Scene,
+) -> list[Fault]:
+    """Of one sentence. The subject is the last thing named before the contact word that is no object of another."""
+    out: list[Fault] = []
+    subjects, name, said_until = ([about], about.label, span[0]) if about else ([], "", span[0])
+    cues = list(_CONTACT.finditer(text, *span))
+    for i, cue in enumerate(cues):
+        named = [word for word in words if said_until <= word.start < cue.start()]
+        if named:
+            subjects, name = meant[named[-1]], named[-1].label
+        said_until, end = cue.end(), cues[i + 1].start() if i + 1 < len(cues) else span[1]
+        if cue.group("nothing"):
+            if subjects and all(scene.related(subject.id, "touches") for subject in subjects):
+                at = cue.start("nothing") + 1
+                out.append(Fault(f"{name} {cue.group()}: its mask touches something", (at, cue.start())))
+            continue
+        for word, back in _objects(text, cue, [word for word in words if cue.end() <= word.start < end]):
+            said_until = word.end
+            if subjects and meant[word] and not _in_contact(scene, subjects, meant[word], cue):
+                what = f"{name} {cue.group().lower()} {word.label}: the masks do not show it"
+                others = {region.label for subject in subjects for region in _touched(scene, subject)} - {word.label}
+                backs = (word.start, back) if others else (back, cue.start())
+                out.append(Fault(what, backs))
+    return out
+
+
+def _objects(text: str, cue: re.Match[str], words: Sequence[Found]) -> Iterator[tuple[Found, int]]:
+    """The things listed after a contact word, and where what leads to each begins: its article, or "and"."""
+    last = cue.end()
+    for i, word in enumerate(words):
+        between = text[last : word.start]
+        if i == 0:
+            if re.search(r"[,:]", between):
+                return
+            yield word, last + len(between) - len(between.lstrip())
+        else:
+            if not _AND.fullmatch(between) or _PLACED.match(text, word.end):
+                return
+            yield word, last
+        last = word.end
+
+
+def _touched(scene: Scene, region: Region) -> list[Region]:
+    ids = {i for kind in ("touches", "overlaps", "inside", "acts on") for i in scene.related(region.id, kind)}
+    return [scene.region(i) for i in sorted(ids)]
+
+
+def _in_contact(scene: Scene, subjects: Sequence[Region], objects: Sequence[Region], cue: re.Match[str]) -> bool:
+    pairs = [(a, b) for a in subjects for b in objects if a.id != b.id]
+    if cue.group("acts"):
+        deeds = {(r.subject, r.object) for r in scene.relations if r.predicate == "acts on"}
+        # A scene that tells no actions refutes none.
+        return not (deeds or scene.interactions) or any((a.id, b.id) in deeds for a, b in pairs)
+    touched = {a.id: {region.id for region in _touched(scene, a)} for a in subjects}
+    if any(b.id in touched[a.id] for a, b in pairs):
+        return True
+    return bool(cue.group("near")) and any(_near(a.mask, b.mask) for a, b in pairs)
+
+
+@functools.lru_cache(maxsize=4096)
+def _near(first: Mask, second: Mask) -> bool:
+    one, other = raster_of(first), raster_of(second)
+    if not one.any() or not other.any():
+        return True
+    away = cv2.distanceTransform((~one).astype(np.uint8), cv2.DIST_L2, 3)
+    return bool(away[other].min() <= _NEAR * max(one.shape))

@@ -8,8 +8,7 @@ from typing import Any
 
 from describer.claims import contradictions
 from describer.eval.classification import ClassScores, class_scores
-from describer.eval.negation import affirmed_labels
-from describer.mentions import link
+from describer.mentions import affirmed_labels, link
 from describer.taxonomy import Taxonomy, load_taxonomy
 from describer.types import Annotation, Appearance, Description, Scene
 from describer.wording import parse_appearance
@@ -78,7 +77,7 @@ class SceneTruth:
     """Texts against true scenes; adds up over frames.
 
     ``hallucination``: labels said that the scene lacks, of all labels said. ``omission``: labels of the scene that
-    no text of the frame says, of all labels of the scene. ``contradiction``: texts with a place or count word that
+    no text of the frame says, of all labels of the scene. ``contradiction``: texts with a place, count or contact that
     the scene's masks refute, of all texts. Labels count once a frame, however many regions or words they have.
     """
 
@@ -136,7 +135,7 @@ def omission_rate(annotations: Iterable[Annotation]) -> Rate:
 
 
 def contradiction_rate(annotations: Iterable[Annotation], taxonomy: Taxonomy | None = None) -> Rate:
-    """Descriptions with at least one place or count word that the masks refute, of all descriptions.
+    """Descriptions with at least one claim that the masks refute (see describer.claims), of all descriptions.
 
     ``taxonomy`` None takes the label set that each annotation names.
     """

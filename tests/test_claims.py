@@ -1,10 +1,15 @@
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
 import pytest
 
-from describer.claims import contradictions
+from describer.claims import contradictions, faults
 from describer.mentions import link
+from describer.prompts.sentences import region_sentence, scene_sentence
 from describer.taxonomy import load_taxonomy
-from describer.types import Description
-from tests.scenes import disc, rod, scene_of
+from describer.types import Description, Relation
+from tests.scenes import disc, random_appearance, random_scene, random_view, rod, scene_of
 
 CORE = load_taxonomy("core")
 SCENE = scene_of(
@@ -33,7 +38,8 @@ SCENE = scene_of(
         (3, "The liver lies in the lower right.", 1),  # that is the other one
         (1, "One grasper above two areas of liver.", 0),
         (None, "The liver in the lower left. It is seen in the upper center.", 0),  # another sentence
-        (None, "No snare in the upper left.", 0),  # ungrounded, which is counted elsewhere
+        (None, "No snare in the upper left.", 0),  # true
+        (None, "The hook is not visible.", 1),
         (None, "No grasper is in view.", 1),
     ],
 )
@@ -41,3 +47,95 @@ def test_place_side_and_count_words_are_checked(about, text, count):
     mentions, ungrounded = link(text, SCENE, CORE, about)
     found = contradictions(Description(about, text, mentions, 1.0, ungrounded), SCENE, CORE)
     assert len(found) == count, found
+
+
+# A grasper (1) that works on the liver (3) and touches it and a hook (2); fat (4) apart, bowel (5) just beside it.
+TOUCHING = scene_of(
+    ("grasper", rod((0, 40), (60, 40), 6)),
+    ("hook", rod((60, 0), (60, 36), 6)),
+    ("liver", disc((60, 60), (20, 18))),
+    ("fat", disc((140, 20), (12, 12))),
+    ("bowel", disc((140, 38), (12, 3))),
+)
+TOUCHING = replace(TOUCHING, relations=(*TOUCHING.relations, Relation(1, "acts on", 3)))
+
+
+@pytest.mark.parametrize(
+    ("about", "text", "refuted"),
+    [
+        (1, "A grasper enters from the left, touching the liver and a hook.", []),
+        (1, "A grasper, at work on the liver and touching a hook.", []),
+        (1, "A grasper, at work on the liver and touching fat.", ["grasper touching fat"]),
+        (1, "A grasper, at work on a hook.", ["grasper at work on hook"]),
+        (2, "A hook acts on the liver.", ["hook acts on liver"]),
+        (2, "It touches the fat.", ["hook touches fat"]),  # "it" is the region that is described
+        (4, "Fat, touching nothing.", []),
+        (1, "A grasper touching nothing.", ["grasper touching nothing"]),
+        (4, "Fat takes up a small area, next to bowel.", []),  # near, without contact
+        (4, "Fat, touching bowel.", ["fat touching bowel"]),
+        (4, "Fat, touched by a grasper and next to the liver.", ["fat touched by grasper", "fat next to liver"]),
+        (
+            None,
+            "A grasper in the left touching the liver, and a hook in contact with fat.",
+            ["hook in contact with fat"],
+        ),
+        (None, "A grasper touches the liver; fat and bowel are in view.", []),
+        (None, "A grasper touching the liver and a hook in the upper center touching fat.", ["hook touching fat"]),
+        (None, "A grasper is not touching the fat.", []),
+        (None, "A snare touching the liver.", []),  # the snare itself is the fault
+    ],
+)
+def test_contacts_are_checked(about, text, refuted):
+    mentions, ungrounded = link(text, TOUCHING, CORE, about)
+    found = contradictions(Description(about, text, mentions, 1.0, ungrounded), TOUCHING, CORE)
+    assert [what.partition(":")[0] for what in found] == refuted
+
+
+def test_a_scene_that_tells_no_actions_refutes_none():
+    silent = replace(TOUCHING, relations=TOUCHING.relations[:-1])
+    assert not faults("A hook at work on the liver.", silent, CORE)
+    assert faults("A hook at work on the liver.", TOUCHING, CORE)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_true_sentences_have_no_faults(seed):
+    rng = np.random.default_rng(seed)
+    scene = random_scene(rng)
+    ids = [region.id for region in scene.regions]
+    deeds = [Relation(i, "acts on", j) for i, j in pairwise(ids) if scene.region(i).kind == "instrument"]
+    scene = replace(scene, relations=(*scene.relations, *deeds))
+    for i in ids:
+        text = region_sentence(scene, i, random_appearance(rng, scene.region(i).kind == "instrument"))
+        assert faults(text, scene, CORE, i) == (), text
+    text = scene_sentence(scene, random_view(rng))
+    assert faults(text, scene, CORE) == (), text
+
+
+@pytest.mark.parametrize(
+    ("about", "text", "back"),
+    [
+        (None, "A hook and a SNARE wait.", "SNARE"),
+        (None, "A hook and an Electric-Knife.", "an Electric"),  # few things can follow "an"
+        (None, "A grasper in the center right.", "right"),  # it reaches the center, so the row was right
+        (None, "A grasper in the lower right.", "lower"),
+        (None, "A grasper enters from the right.", "right"),
+        (None, "Two graspers.", "Two"),
+        (4, "Fat touching the liver.", "the liver"),
+        (1, "A grasper touching the liver and fat.", "fat"),
+        (1, "A grasper touching nothing.", "nothing"),
+    ],
+)
+def test_each_fault_tells_from_where_to_say_it_otherwise(about, text, back):
+    (fault,) = faults(text, TOUCHING, CORE, about)
+    assert text[fault.backs[0] :].startswith(back)
+    assert fault.hard == ("not in the scene" in fault.what)
+
+
+def test_faults_come_in_the_order_of_the_text():
+    found = faults("Two graspers in the lower right, a snare and fat touching the liver.", TOUCHING, CORE)
+    assert [fault.what.split(":")[0] for fault in found] == [
+        "two grasper",
+        "grasper in the lower right",
+        "snare",
+        "fat touching liver",
+    ]

@@ -1,6 +1,6 @@
 import pytest
 
-from describer.mentions import find_labels, link
+from describer.mentions import affirmed_labels, find_labels, link
 from describer.taxonomy import known_taxonomies, load_taxonomy
 from describer.wording import plural
 from tests.scenes import disc, rod, scene_of
@@ -19,6 +19,7 @@ CORE = load_taxonomy("core")
         ("two electric knives", ["electric knife"]),
         ("a needle lies there", []),
         ("a needle-driver", ["needle driver"]),
+        ("a needle\u2011driver, NEEDLE \u2013 DRIVERS", ["needle driver", "needle driver"]),
         ("L hook and L-hook", ["hook", "hook"]),
         ("marking dot, marking dots", ["marking dots", "marking dots"]),
         ("marking and submucosal dissection", []),  # activities are not entities
@@ -60,3 +61,33 @@ def test_a_label_with_several_regions_goes_to_the_described_one_then_to_its_cont
     assert [region_id for _, _, region_id in mentions] == [3, 2, 1]
     mentions, _ = link("grasper, grasper, grasper, grasper", scene, CORE)
     assert [region_id for _, _, region_id in mentions] == [1, 2, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("A grasper and the liver.", ["grasper", "liver"]),
+        ("There is no snare.", []),
+        ("No sign of active bleeding; the liver is pink.", ["liver"]),
+        ("No grasper, hook or snare, and the liver is free.", ["liver"]),
+        ("Neither a grasper nor a hook.", []),
+        ("No grasper. The liver is free.", ["liver"]),
+        ("No bleeding, the liver is intact.", ["liver"]),
+        ("The snare is not visible, the liver is.", ["liver"]),
+        ("A grasper and a snare are not visible.", []),
+        ("A grasper is in view and a snare cannot be seen.", ["grasper"]),
+        ("The grasper does not touch the liver.", ["grasper", "liver"]),
+        ("A hook without a clip applier.", ["hook"]),
+        ("The grasper isn't visible.", []),
+    ],
+)
+def test_denied_words_are_not_said(text, wanted):
+    assert [found.label for found in affirmed_labels(text, CORE)] == wanted
+
+
+def test_what_a_text_denies_is_not_ungrounded():
+    scene = scene_of(("liver", disc((50, 50), (30, 30))))
+    assert link("The liver, no snare and no sign of bleeding.", scene, CORE)[1] == ()
+    assert link("No snare, but a hook.", scene, CORE)[1] == ("hook",)
+    # What is there stays linked: that it is denied is for claims to refute.
+    assert [i for _, _, i in link("No liver is in view.", scene, CORE)[0]] == [1]
