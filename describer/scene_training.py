@@ -14,6 +14,7 @@ from describer.caches import dataset_cache
 from describer.cards import trained_card
 from describer.errors import InputError
 from describer.gradients import plot_gradients
+from describer.processes import processes
 from describer.seg.config import PATCH, SceneConfig
 from describer.seg.data import CachedDataset, Source
 from describer.seg.datasets.catalogue import find
@@ -22,7 +23,6 @@ from describer.seg.datasets.overlap import check_overlap
 from describer.seg.datasets.reading import groups_of
 from describer.seg.model import SceneModel
 from describer.seg.predict import OWN_TAXONOMY, scene_model_folder
-from describer.seg.processes import processes
 from describer.seg.scoring import evaluate_scene
 from describer.seg.training import Progress, TrainSettings, train_scene
 from describer.seg.vocabulary import Vocabulary

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from describer.devices import multiplies_bfloat16
 from describer.errors import DescriberError
+from describer.processes import average_gradients, mean_over_processes
 from describer.seg.adapters import adapter_parameters, adapter_phases
 from describer.seg.balancing import gradient_cosines, make_balancer
 from describer.seg.image import TRAIN_HW, normalise
 from describer.seg.losses import TASKS, scene_losses
 from describer.seg.model import SceneModel
-from describer.seg.processes import average_gradients, mean_over_processes
 
 STAGES = ("full", "heads", "tools", "adapter")
 TASK_WEIGHTS = {"segmentation": 1.0, "activity": 0.3, "phase": 0.1, "depth": 0.5, "interaction": 0.2, "boxes": 0.1}

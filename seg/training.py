@@ -18,12 +18,12 @@ import torch
 from torch import Tensor, nn
 
 from describer.errors import InputError, ModelError, OutputError, TaxonomyError
+from describer.processes import mean_over_processes, processes
 from describer.seg.adapters.files import describe_adapter, save_adapter
 from describer.seg.config import SceneConfig
 from describer.seg.data import BatchLoader, CachedDataset, Source
 from describer.seg.losses import TASKS
 from describer.seg.model import SceneModel
-from describer.seg.processes import mean_over_processes, processes
 from describer.seg.scoring import evaluate_scene
 from describer.seg.tables import Table, open_board
 from describer.seg.trainer import Trainer, TrainSettings
