@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from describer.messages import Chat, chat_sha256, prompt_text
 from describer.vlm.base import Generated, GenerationSettings
+from describer.vlm.choosing import Choice
 
 
 class EchoVLM:
@@ -24,6 +26,14 @@ class EchoVLM:
         """One answer a chat, in order."""
         settings = settings or GenerationSettings()
         return [_answer(chat, settings) for chat in chats]
+
+    def choose(self, chats: Sequence[Chat], candidates: Sequence[Sequence[str]]) -> list[Choice]:
+        """By a hash of chat and candidate, so that the same is chosen whatever the order of the candidates."""
+        return [Choice.of([_log_of(chat, text) for text in given]) for chat, given in zip(chats, candidates)]
+
+
+def _log_of(chat: Chat, text: str) -> float:
+    return -4 * int(hashlib.sha256(f"{chat_sha256(chat)} {text}".encode()).hexdigest()[:8], 16) / 2**32
 
 
 def _answer(chat: Chat, settings: GenerationSettings) -> Generated:

@@ -16,8 +16,10 @@ from describer.errors import ModelError
 from describer.messages import Chat, pictures
 from describer.vlm.attention_cache import roomy_cache
 from describer.vlm.base import Check, Checked, Generated, GenerationSettings
+from describer.vlm.choosing import Choice
 from describer.vlm.chats import control_words, encode, render_prompt, require_template
 from describer.vlm.guarded import Following, Script, decode_checked, text_of
+from describer.vlm.likelihood import mean_log_likelihoods
 from describer.vlm.hub import local_folder, reachable_source, resolve_source
 from describer.vlm.loading import load_parts, pick_device, pick_dtype, read_prompt_options
 from describer.vlm.lora import fingerprint, load_adapter
@@ -145,6 +147,14 @@ class TransformersVLM:
         # Encoder-decoder models give the answer alone, after one start token.
         start = 1 if self.model.config.is_encoder_decoder else inputs["input_ids"].shape[1]
         return self._read(output[:, start:], recorder.finish(output))
+
+    def choose(self, chats: Sequence[Chat], candidates: Sequence[Sequence[str]]) -> list[Choice]:
+        """The likeliest of each chat's candidates, in order; ModelError when a chat does not fit the model."""
+        with quiet(), torch.inference_mode():
+            return [
+                Choice.of(mean_log_likelihoods(self.model, self.processor, chat, given, self._words))
+                for chat, given in zip(chats, candidates, strict=True)
+            ]
 
     def _inputs(self, chats: Sequence[Chat], texts: Sequence[str]) -> Any:
         return encode(self.processor, chats, texts, "left").to(self.model.device, dtype=self.model.dtype)
