@@ -14,15 +14,15 @@ from transformers import LogitsProcessor, LogitsProcessorList
 
 from describer.errors import ModelError
 from describer.messages import Chat, pictures
-from describer.vlm.attention_cache import roomy_cache
 from describer.vlm.base import Check, Checked, Generated, GenerationSettings
-from describer.vlm.choosing import Choice
 from describer.vlm.chats import control_words, encode, render_prompt, require_template
+from describer.vlm.choosing import Choice
 from describer.vlm.guarded import Following, Script, decode_checked, text_of
-from describer.vlm.likelihood import mean_log_likelihoods
 from describer.vlm.hub import local_folder, reachable_source, resolve_source
+from describer.vlm.likelihood import mean_log_likelihoods
 from describer.vlm.loading import load_parts, pick_device, pick_dtype, read_prompt_options
 from describer.vlm.lora import fingerprint, load_adapter
+from describer.vlm.prefix import read_shared
 from describer.vlm.quiet import quiet
 
 
@@ -138,9 +138,9 @@ class TransformersVLM:
         following = [Following(scripts, self.processor.tokenizer, self._ends())] if any(scripts) else []
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
+            inputs = read_shared(self.model, inputs, self.processor.tokenizer.pad_token_id)
             output = self.model.generate(
                 **inputs,
-                **roomy_cache(self.model),
                 generation_config=self._generation_config(settings),
                 logits_processor=LogitsProcessorList([recorder, *following]),
             )
