@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,14 @@ import numpy as np
 
 from describer.messages import Text
 from describer.prompts.build import PromptOptions, question_chat, region_chat, scene_chat
-from describer.prompts.questions import questions
+from describer.prompts.questions import drawn, questions
 from describer.prompts.sentences import region_sentence, scene_sentence
 from describer.seg.synth import render
 from describer.seg.synth.scene import SynthFrame
-from describer.seg.truth import appearances, true_scene
+from describer.seg.truth import appearances, true_scene, visible_tips
 from describer.synthesis import parallel
 from describer.taxonomy import load_taxonomy
-from describer.types import Appearance, Frame, FrameRef, Scene
+from describer.types import Activity, Appearance, Frame, FrameRef, Scene
 from describer.vlm.samples import Sample
 
 FRAME_WH = (640, 512)
@@ -31,10 +31,11 @@ CHUNK = 100
 # Regions with something to see on them are rare and all told; of the plain ones a few are enough.
 _REGIONS = 6
 _PLAIN_REGIONS = 3
-_QUESTIONS = 4
+_QUESTIONS = 6
 # A summary is one sample of ten and the longest list to copy: parts of the scene make it three of twelve.
 _PARTIAL_SCENES = 2
 _KEPT = 0.65
+_PHASED = 0.3
 _NO_HASH = "0" * 64
 
 
@@ -84,10 +85,27 @@ def samples_of(told: Told, options: PromptOptions, rng: np.random.Generator) -> 
     view = told.rendered.view
     for scene in (told.scene, *(_part_of(told.scene, rng) for _ in range(_PARTIAL_SCENES))):
         made.append(Sample(scene_chat(told.frame, scene, options), scene_sentence(scene, view)))
-    asked = questions(told.scene, told.looks, view, rng)
-    for k in rng.permutation(len(asked))[:_QUESTIONS]:
-        made.append(Sample(question_chat(told.frame, told.scene, asked[k].question, options), asked[k].answer))
-    return made
+    return [*made, *_questions(told, options, rng)]
+
+
+def _questions(told: Told, options: PromptOptions, rng: np.random.Generator) -> list[Sample]:
+    """A few questions of different types, in wordings to train on."""
+    scene = _in_a_phase(told, rng)
+    asked = questions(scene, told.looks, told.rendered.view, rng, tips=visible_tips(scene, told.rendered))
+    return [
+        Sample(question_chat(told.frame, scene, qa.question, options, qa.about), qa.answer)
+        for qa in drawn(asked, _QUESTIONS, rng)
+    ]
+
+
+def _in_a_phase(told: Told, rng: np.random.Generator) -> Scene:
+    """The scene, at times with a phase as the scene model finds them: rendered frames have none of their own."""
+    if told.rendered.procedure != "laparoscopy" or rng.random() >= _PHASED:
+        return told.scene
+    phases = load_taxonomy("core").phases
+    phase = Activity("phase", phases[int(rng.integers(len(phases)))], 0.9)
+    known = [activity for activity in told.scene.activities if activity.level != "phase"]
+    return replace(told.scene, activities=(*known, phase))
 
 
 def _striking(look: Appearance) -> bool:

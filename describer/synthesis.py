@@ -27,7 +27,7 @@ from describer.prompts.questions import questions
 from describer.prompts.sentences import region_sentence, scene_sentence
 from describer.records import to_line
 from describer.seg.synth import SMALLEST_SIDE_PX, SynthFrame, render
-from describer.seg.truth import true_scene
+from describer.seg.truth import true_scene, visible_tips
 from describer.taxonomy import load_taxonomy
 from describer.types import Annotation, Appearance, Description, FrameRef, Provenance, Scene
 
@@ -74,15 +74,19 @@ def _write_one(job: tuple[Path, int, int, str, tuple[int, int]]) -> tuple[str, l
     save_image(out / "masks" / f"{name}.png", frame.labels, FLAT_PNG)
     save_image(out / "instances" / f"{name}.png", frame.instances, FLAT_PNG)
     save_image(out / "depth" / f"{name}.png", _depth_levels(frame.depth), _SLOPE_PNG)
-    asked = questions(record.scene, looks, frame.view, np.random.default_rng([seed, 7]))
+    tips = visible_tips(record.scene, frame)
+    asked = questions(record.scene, looks, frame.view, np.random.default_rng([seed, 7]), tips=tips)
     lines = [
         json.dumps(
             {
                 "source": record.frame.source,
                 "question": q.question,
                 "answer": q.answer,
-                "type": q.kind,
+                "type": q.type,
+                "kind": q.kind,
                 "region_ids": list(q.region_ids),
+                "about": q.about,
+                "choices": list(q.choices),
             }
         )
         for q in asked

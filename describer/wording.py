@@ -74,6 +74,13 @@ def plural(label: str) -> str:
     return f"{label}es" if label.endswith(("s", "x", "ch", "sh")) else f"{label}s"
 
 
+def gerund(verb: str) -> str:
+    """ "grasping", "incising", "cutting": of the verbs of the taxonomies."""
+    if verb.endswith("e"):
+        return f"{verb[:-1]}ing"
+    return f"{verb}{verb[-1]}ing" if verb in ("clip", "cut") else f"{verb}ing"
+
+
 def counted(label: str, kind: str, number: int) -> str:
     """ "two graspers", "two pairs of scissors", "three areas of fat"; more than three are "several"."""
     if number == 1 or label == "marking dots":

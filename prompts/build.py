@@ -11,6 +11,7 @@ from describer.messages import Chat, Message, Picture, Text
 from describer.overlay import numbered_overlay
 from describer.prompts.crops import FRAME_SIDE_PX, at_most, focal_crop
 from describer.prompts.facts import region_facts, scene_facts, to_json
+from describer.prompts.question_facts import question_facts
 from describer.prompts.templates import render, template_hashes
 from describer.taxonomy import Taxonomy, load_taxonomy
 from describer.types import Frame, Scene
@@ -89,8 +90,7 @@ def question_chat(
     taxonomy: Taxonomy | None = None,
 ) -> Chat:
     """Ask a question about the frame, or about one region of it."""
-    known = scene_facts(scene) if region_id is None else region_facts(scene, region_id)
-    facts = to_json(known) if options.facts else ""
+    facts = to_json(question_facts(scene, region_id)) if options.facts else ""
     text = render("question", facts=facts, question=question.strip(), region_id=region_id)
     return _chat(_pictures(frame, scene, options, taxonomy, region_id), text)
 

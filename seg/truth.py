@@ -18,6 +18,7 @@ _MATCH_IOU = 0.3
 _STRIDE = 2  # matching and depth look at every second pixel: four times cheaper, same answer
 # One region an instrument or polyp; everything else is one region a label, as the scene model reports it.
 _COUNTED = ("instrument", "pathology")
+_TIP_REACH = 0.016  # of the width: what is nearer to a tip's own point is its tip
 _VISIBLE = 0.0015  # of the frame: less than this of a thing is not worth a region
 
 
@@ -80,6 +81,26 @@ def _match(scene: Scene, frame: SynthFrame) -> dict[int, SynthObject]:
 def appearances(scene: Scene, frame: SynthFrame) -> dict[int, Appearance]:
     """What is true to say of the looks of each region of ``scene`` (true or predicted) that matches a thing."""
     return {region_id: thing.appearance for region_id, thing in _match(scene, frame).items()}
+
+
+def visible_tips(scene: Scene, frame: SynthFrame) -> dict[int, bool]:
+    """Whether the tip of each matched instrument of ``scene`` can be seen: not outside of the frame nor behind
+    something else."""
+    return {
+        region_id: _seen(frame.instances, thing)
+        for region_id, thing in _match(scene, frame).items()
+        if thing.tip_xy_px is not None and scene.region(region_id).kind == "instrument"
+    }
+
+
+def _seen(instances: np.ndarray, thing: SynthObject) -> bool:
+    x, y = (round(value) for value in thing.tip_xy_px or (-1, -1))
+    height, width = instances.shape
+    if not (0 <= x < width and 0 <= y < height):
+        return False
+    reach = max(2, round(_TIP_REACH * width))
+    around = instances[max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1]
+    return bool((around == thing.instance_id).any())
 
 
 def _with_actions(scene: Scene, frame: SynthFrame, matched: Mapping[int, SynthObject]) -> Scene:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from describer.geometry import make_region, touching
 from describer.taxonomy import Taxonomy, load_taxonomy
-from describer.types import Activity, Appearance, Frame, FrameRef, Region, Scene
+from describer.types import Activity, Appearance, Frame, FrameRef, Interaction, Region, Relation, Scene
 
 SIZE_WH = (160, 128)
 COLOURS = ("dark red", "pink", "silver-grey", "black and silver-grey", "pale yellow", "reddish brown")
@@ -102,3 +102,30 @@ def frame_of(scene: Scene, seed: int = 0) -> Frame:
     image = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     digest = hashlib.sha256(image.tobytes()).hexdigest()
     return Frame(image, FrameRef("test.png", 0, None, scene.size_wh, digest))
+
+
+def busy_scene(rng: np.random.Generator) -> Scene:
+    """A `random_scene` with depths, a phase at times, and instruments that mostly act on what they touch."""
+    scene = random_scene(rng)
+    order = rng.permutation(len(scene.regions)) + 1
+    regions = tuple(replace(region, depth_rank=int(rank)) for region, rank in zip(scene.regions, order))
+    deeds, acts = [], []
+    for tool in regions:
+        if tool.kind != "instrument":
+            continue
+        others = [i for i in scene.related(tool.id, "touches") if scene.region(i).kind != "instrument"]
+        if not others or rng.random() < 0.2:
+            deeds.append(Interaction(tool.id, None, None, None, 0.7))
+            continue
+        target = others[int(rng.integers(len(others)))]
+        verb = ("grasp", "cut", "retract")[int(rng.integers(3))]
+        deeds.append(Interaction(tool.id, verb, scene.region(target).label, target, 0.7))
+        acts.append(Relation(tool.id, "acts on", target))
+    phase = (Activity("phase", "preparation", 0.8),) if rng.random() < 0.5 else ()
+    return replace(
+        scene,
+        regions=regions,
+        relations=(*scene.relations, *acts),
+        activities=(*scene.activities, *phase),
+        interactions=tuple(deeds),
+    )

@@ -48,7 +48,7 @@ def test_answers_agree_with_the_scene_in_the_prompt(told):
     core = load_taxonomy("core")
     for item in told:
         samples = samples_of(item, OPTIONS, np.random.default_rng(0))
-        assert 1 <= len(samples) <= 6 + 3 + 4
+        assert 1 <= len(samples) <= 6 + 3 + 6
         for sample in samples:
             assert sample.answer and prompt_text(sample.chat)
         described = [s for s in samples if '"regions"' in prompt_text(s.chat) and s.answer.count(".") > 1]
