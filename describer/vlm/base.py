@@ -15,16 +15,18 @@ from describer.types import Fault
 class GenerationSettings:
     """How texts are decoded: greedy while ``temperature`` is 0, else sampled from ``seed``.
 
-    ``batch_size`` is the most chats decoded together; it changes speed and memory, not what is said.
+    ``batch_size`` is the most chats decoded together and ``batch_tokens`` the most tokens that they may take, prompts
+    and answers; both change speed and memory, not what is said.
     """
 
     max_new_tokens: int = 80
     batch_size: int = 24
+    batch_tokens: int = 32_768
     temperature: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("max_new_tokens", "batch_size"):
+        for name in ("max_new_tokens", "batch_size", "batch_tokens"):
             if getattr(self, name) < 1:
                 raise ModelError(f"{name} must be at least 1, got {getattr(self, name)}.")
         if self.temperature < 0:

@@ -102,10 +102,28 @@ class TransformersVLM:
         texts = [render_prompt(self.processor, chat, self._words) for chat in chats]
         answers: list[Generated | None] = [None] * len(chats)
         with quiet(), torch.inference_mode():
-            for group in _batches(chats, texts, settings.batch_size):
+            for group in self._batches(chats, texts, settings):
                 for index, answer in zip(group, self._answer(chats, texts, group, settings, scripts)):
                     answers[index] = answer
         return [answer for answer in answers if answer is not None]
+
+    def _batches(
+        self, chats: Sequence[Chat], texts: Sequence[str], settings: GenerationSettings
+    ) -> Iterator[list[int]]:
+        """Indices of like length, longest first (so that memory is short at once or never).
+
+        Chats without a picture stay apart: not every family takes them in one batch with the others.
+        """
+        counts = [len(pictures(chat)) for chat in chats]
+        order = sorted(range(len(chats)), key=lambda i: (-counts[i], -len(texts[i]), i))
+        for group in ([i for i in order if counts[i]], [i for i in order if not counts[i]]):
+            while group:
+                size = settings.batch_size
+                if len(group) > 1:  # what a picture takes is known to the processor alone
+                    longest = self._inputs([chats[group[0]]], [texts[group[0]]])["input_ids"].shape[1]
+                    size = min(size, max(1, settings.batch_tokens // (longest + settings.max_new_tokens)))
+                yield group[:size]
+                group = group[size:]
 
     def _answer(
         self,
@@ -220,18 +238,6 @@ class _Probabilities(LogitsProcessor):
         """(B, new tokens) log-probabilities."""
         self._pick(sequences)
         return torch.cat(self._chosen, dim=1).cpu()
-
-
-def _batches(chats: Sequence[Chat], texts: Sequence[str], size: int) -> Iterator[list[int]]:
-    """Indices of like length, longest first (so that memory is short at once or never).
-
-    Chats without a picture stay apart: not every family takes them in one batch with the others.
-    """
-    counts = [len(pictures(chat)) for chat in chats]
-    order = sorted(range(len(chats)), key=lambda i: (-counts[i], -len(texts[i]), i))
-    for group in ([i for i in order if counts[i]], [i for i in order if not counts[i]]):
-        for start in range(0, len(group), size):
-            yield group[start : start + size]
 
 
 def _name(source: str, digest: str) -> str:

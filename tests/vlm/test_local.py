@@ -228,3 +228,19 @@ def test_assistant_turns_can_be_sent(llava):
 def test_quantized_weights_answer(llava, bits):
     pytest.importorskip("bitsandbytes")
     assert load_vlm(str(llava), quantize=bits).generate(CHATS[:2], GenerationSettings(max_new_tokens=2))
+
+
+def test_a_batch_keeps_its_budget_of_tokens(llava, monkeypatch):
+    vlm = TransformersVLM.load(str(llava))
+    sizes, decode = [], TransformersVLM._decode
+
+    def counted(self, chats, *rest):
+        sizes.append(len(chats))
+        return decode(self, chats, *rest)
+
+    monkeypatch.setattr(TransformersVLM, "_decode", counted)
+    plain = vlm.generate(CHATS, GenerationSettings(max_new_tokens=4))
+    together, sizes[:] = sizes[:], []
+    tight = vlm.generate(CHATS, GenerationSettings(max_new_tokens=4, batch_tokens=1))
+    assert max(together) > 1 and sizes == [1] * len(CHATS)
+    assert [answer.text for answer in tight] == [answer.text for answer in plain]
