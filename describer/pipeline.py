@@ -6,7 +6,8 @@ The same object serves `describer annotate`, Python users and the demo.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from describer import __version__
 from describer.errors import InputError
 from describer.frames import as_frame
+from describer.guard import check_guard, check_of, say
 from describer.messages import Chat
 from describer.pick import Pointed, as_mask, region_at
 from describer.prompts.build import PromptOptions, question_chat, region_chat, scene_chat, template_hashes
@@ -23,6 +25,7 @@ from describer.seg.regions import add_region
 from describer.types import Annotation, Answer, Description, Frame, Provenance, Scene
 from describer.vlm import load_vlm
 from describer.vlm.base import GenerationSettings, ServerOptions
+from describer.vlm.loading import read_prompt_options
 from describer.vlm.quiet import quiet
 
 _ABSTAIN_BELOW = 0.35
@@ -33,8 +36,9 @@ class Describer:
 
     ``scene_model`` and ``vlm`` are "embedded" (the weights in the package), a local folder, or for ``vlm`` a
     hub id, "echo", or "openai" (the one at ``server``); ``adapter`` is a LoRA folder; ``device`` "auto",
-    "cpu", "cuda"; ``prompt`` says what the language model is shown ("frame,facts,overlay,crop" in any combination,
-    None = what it was tuned with); with ``depth`` the scenes come with their depth maps.
+    "cpu", "cuda"; ``prompt`` says what the language model is shown ("frame,facts,overlay,crop" in any combination, the
+    path of a ``prompt_options.json``, None = what it was tuned with); with ``depth`` the scenes come with their depth maps; ``guard`` is "off", "flag"
+    or "strict" (see describer.guard).
     """
 
     def __init__(
@@ -48,7 +52,9 @@ class Describer:
         quantize: str | None = None,
         depth: bool = False,
         server: ServerOptions | None = None,
+        guard: str = "strict",
     ) -> None:
+        self.guard = check_guard(guard)
         self.device = pick_device(device)
         with quiet():
             self.scene_model = ScenePredictor.load(scene_model, self.device)
@@ -62,6 +68,11 @@ class Describer:
         self.prompt = self._prompt_options(prompt)
 
     def _prompt_options(self, prompt: str | None) -> PromptOptions:
+        if prompt is not None and Path(prompt).name == "prompt_options.json":
+            saved = read_prompt_options(Path(prompt).parent)
+            if saved is None:
+                raise InputError(f"--prompt {prompt}: there is no such file; describer train vlm writes one.")
+            return PromptOptions.from_dict(saved)
         if prompt is not None:
             return PromptOptions.parse(prompt)
         return PromptOptions.from_dict(self.vlm.prompt_options) if self.vlm.prompt_options else PromptOptions()
@@ -84,7 +95,7 @@ class Describer:
             adapter=self.vlm.adapter,
             taxonomy=self.taxonomy.name,
             prompts=template_hashes(),
-            generation=asdict(self.generation),
+            generation={**asdict(self.generation), "guard": self.guard},
             version=__version__,
         )
 
@@ -118,8 +129,8 @@ class Describer:
             keys.append((i, None))
             chats.append(scene_chat(frame, scene, self.prompt, self.taxonomy))
         said: list[list[Description]] = [[] for _ in frames]
-        for (i, region_id), generated in zip(keys, self.vlm.generate(chats, self.generation)):
-            said[i].append(ground(generated.text, scenes[i], self.taxonomy, region_id, generated.confidence))
+        for (i, _), description in zip(keys, self._described(chats, [(scenes[i], about) for i, about in keys])):
+            said[i].append(description)
         made = self.provenance()
         return [Annotation(f.ref, s, tuple(d), made) for f, s, d in zip(frames, scenes, said)]
 
@@ -137,8 +148,16 @@ class Describer:
         else:
             scene, region_id = self._with_region(frame, scene, region)
         chat = region_chat(frame, scene, region_id, self.prompt, self.taxonomy)
-        generated = self.vlm.generate([chat], self.generation)[0]
-        return ground(generated.text, scene, self.taxonomy, region_id, generated.confidence)
+        return self._described([chat], [(scene, region_id)])[0]
+
+    def _described(self, chats: Sequence[Chat], about: Sequence[tuple[Scene, int | None]]) -> list[Description]:
+        """What is said to the chats, each about a region of a scene or the whole of it, held against the scene."""
+        checks = [check_of(scene, self.taxonomy, region_id) for scene, region_id in about]
+        made = []
+        for (scene, region_id), said in zip(about, say(self.vlm, chats, checks, self.generation, self.guard)):
+            grounded = ground(said.generated.text, scene, self.taxonomy, region_id, said.generated.confidence)
+            made.append(replace(grounded, flags=said.flags, withheld=said.withheld))
+        return made
 
     def _with_region(self, frame: Frame, scene: Scene, pointed: Pointed) -> tuple[Scene, int]:
         found = region_at(scene, pointed)

@@ -123,6 +123,8 @@ def _description_to_dict(description: Description) -> dict[str, Any]:
         "mentions": [list(mention) for mention in description.mentions],
         "confidence": None if description.confidence is None else round(float(description.confidence), 4),
         "ungrounded": list(description.ungrounded),
+        "flags": list(description.flags),
+        "withheld": list(description.withheld),
     }
 
 
@@ -202,6 +204,8 @@ def _description(data: Mapping[str, Any]) -> Description:
         mentions=tuple((int(start), int(end), int(region)) for start, end, region in data["mentions"]),
         confidence=None if data["confidence"] is None else float(data["confidence"]),
         ungrounded=tuple(str(word) for word in data["ungrounded"]),
+        flags=tuple(str(what) for what in data.get("flags", ())),  # older records have none
+        withheld=tuple(str(what) for what in data.get("withheld", ())),
     )
 
 

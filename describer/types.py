@@ -203,7 +203,9 @@ class Description:
     """A sentence or two about a region, or about the whole scene (``region_id`` None).
 
     ``mentions`` are (start, end, region id) character spans; ``ungrounded`` are entity words of the
-    text behind which no region stands. ``confidence`` is None where a server tells no token probabilities.
+    text behind which no region stands. ``confidence`` is None where a server tells no token probabilities. With
+    the grounding guard ``flags`` is what the scene refutes of the text, and ``withheld`` what the model said first
+    and was made to say otherwise (see describer.guard).
     """
 
     region_id: int | None
@@ -211,6 +213,8 @@ class Description:
     mentions: tuple[tuple[int, int, int], ...] = ()
     confidence: float | None = 0.0
     ungrounded: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    withheld: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for start, end, _ in self.mentions:

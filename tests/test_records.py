@@ -19,7 +19,8 @@ MADE = Provenance("embedded", "embedded", "lora", "core", {"region": "ab12"}, {"
 def annotation(scene: Scene, time_s: float | None = None) -> Annotation:
     ref = FrameRef("case 1/ä#1.png", 4, time_s, scene.size_wh, "0f" * 32)
     said = tuple(Description(r.id, f"a {r.label}", ((2, 2 + len(r.label), r.id),), 0.5) for r in scene.regions)
-    return Annotation(ref, scene, (*said, Description(None, "“blood” seen", (), 1 / 3, ("blood",))), MADE)
+    held = (("blood: not in the scene",), ("two hook: the masks show 1",))
+    return Annotation(ref, scene, (*said, Description(None, "“blood” seen", (), 1 / 3, ("blood",), *held)), MADE)
 
 
 def example() -> Annotation:
@@ -45,7 +46,8 @@ def test_layout_is_the_documented_one():
     assert data["scene"]["relations"] == [[1, "touches", 2]]
     assert data["scene"]["activities"] == [{"level": "phase", "label": "dissection", "score": 0.81}]
     assert data["descriptions"][0]["mentions"] == [[2, 9, 1]]
-    assert list(data["descriptions"][-1]) == ["region_id", "text", "mentions", "confidence", "ungrounded"]
+    keys = ["region_id", "text", "mentions", "confidence", "ungrounded", "flags", "withheld"]
+    assert list(data["descriptions"][-1]) == keys
     assert list(data["provenance"]) == [
         "scene_model", "vlm", "adapter", "taxonomy", "prompts", "generation", "version",
     ]  # fmt: skip

@@ -48,6 +48,9 @@ def annotate(
         str | None, typer.Option(help="What the language model is shown: none, or facts,overlay,crop.")
     ] = None,
     quantize: Annotated[str | None, typer.Option(help="4bit or 8bit weights of --vlm, on CUDA.")] = None,
+    guard: Annotated[
+        str, typer.Option(help="What to do with words that the scene refutes: off, flag or strict.")
+    ] = "strict",
     base_url: Annotated[
         str | None,
         typer.Option(help="Of --vlm openai: any OpenAI-compatible server, as http://127.0.0.1:8000/v1."),
@@ -79,6 +82,10 @@ def annotate(
     is read from OPENAI_API_KEY. A server that goes away is waited for; a request that keeps failing becomes an
     error record of its frame, tried again by the next run. Confidences are null where it sends no logprobs.
 
+    With --guard strict things that the scene lacks are kept out of the texts, and places, counts and contacts that
+    its masks refute are said otherwise, where the model can: see "withheld" of a description; what is still refuted
+    is in "flags". A server is asked again, twice at most. flag changes no text; off checks nothing.
+
     \b
     Exit codes: 0 every frame has its record; 2 nothing could be done;
     3 some frames failed (their records say why); 130 interrupted.
@@ -100,7 +107,9 @@ def annotate(
     server = (
         ServerOptions(base_url, model, concurrency, timeout, patience, picture_side, picture_kib) if base_url else None
     )
-    describer = Describer(scene_model, vlm, adapter, device, prompt, quantize=quantize, depth=depth, server=server)
+    describer = Describer(
+        scene_model, vlm, adapter, device, prompt, quantize=quantize, depth=depth, server=server, guard=guard
+    )
     with tqdm(total=total, unit="frame", desc="annotate", disable=None, dynamic_ncols=True) as bar:
         summary = run(
             describer,

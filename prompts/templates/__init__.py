@@ -9,7 +9,7 @@ from typing import Any
 
 import jinja2
 
-NAMES = ("system", "region", "scene", "question")
+NAMES = ("system", "region", "scene", "question", "again")
 
 
 @functools.cache

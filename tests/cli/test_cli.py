@@ -110,10 +110,16 @@ def test_annotate_prints_a_table_and_exits_0(frames, tmp_path, made, capsys):
 
 def test_annotate_json_is_all_of_stdout_and_options_arrive(frames, tmp_path, made, capsys):
     options = ["--json", "--no-overlays", "--limit", "2", "--vlm", "echo", "--prompt", "facts", "--device", "cpu"]
-    assert cli.run(["annotate", str(frames), "-o", str(tmp_path / "out"), *options, "--quantize", "4bit"]) == 0
+    assert (
+        cli.run(
+            ["annotate", str(frames), "-o", str(tmp_path / "out"), *options, "--quantize", "4bit", "--guard", "flag"]
+        )
+        == 0
+    )
     summary = json.loads(capsys.readouterr().out)
     assert (summary["frames"], summary["failures"]) == (2, 0)
-    assert made == [(("embedded", "echo", None, "cpu", "facts"), {"quantize": "4bit", "depth": False, "server": None})]
+    named = {"quantize": "4bit", "depth": False, "server": None, "guard": "flag"}
+    assert made == [(("embedded", "echo", None, "cpu", "facts"), named)]
     assert not (tmp_path / "out/overlays").exists()
 
 
