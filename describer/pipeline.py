@@ -15,7 +15,7 @@ import numpy as np
 from describer import __version__
 from describer.errors import InputError
 from describer.frames import as_frame
-from describer.guard import check_guard, check_of, say
+from describer.guard import Said, check_guard, check_of, say
 from describer.messages import Chat
 from describer.pick import Pointed, as_mask, region_at
 from describer.prompts.build import PromptOptions, question_chat, region_chat, scene_chat, template_hashes
@@ -37,8 +37,8 @@ class Describer:
     ``scene_model`` and ``vlm`` are "embedded" (the weights in the package), a local folder, or for ``vlm`` a
     hub id, "echo", or "openai" (the one at ``server``); ``adapter`` is a LoRA folder; ``device`` "auto",
     "cpu", "cuda"; ``prompt`` says what the language model is shown ("frame,facts,overlay,crop" in any combination, the
-    path of a ``prompt_options.json``, None = what it was tuned with); with ``depth`` the scenes come with their depth maps; ``guard`` is "off", "flag"
-    or "strict" (see describer.guard).
+    path of a ``prompt_options.json``, None = what it was tuned with); with ``depth`` the scenes come with their depth
+    maps; ``guard`` is "off", "flag" or "strict" (see describer.guard).
     """
 
     def __init__(
@@ -120,6 +120,17 @@ class Describer:
         """
         if scenes is None:
             scenes = self.find_scenes(frames)
+        made = self.provenance()
+        said = self.said_of(frames, scenes, self.guard)
+        return [
+            Annotation(frame.ref, scene, tuple(self._description(one, scene, about) for about, one in of_frame), made)
+            for frame, scene, of_frame in zip(frames, scenes, said)
+        ]
+
+    def said_of(
+        self, frames: Sequence[Frame], scenes: Sequence[Scene], guard: str
+    ) -> list[list[tuple[int | None, Said]]]:
+        """For each frame (region id, what is said of it): every region of its scene, then None, the whole of it."""
         keys: list[tuple[int, int | None]] = []
         chats: list[Chat] = []
         for i, (frame, scene) in enumerate(zip(frames, scenes, strict=True)):
@@ -128,11 +139,11 @@ class Describer:
                 chats.append(region_chat(frame, scene, region.id, self.prompt, self.taxonomy))
             keys.append((i, None))
             chats.append(scene_chat(frame, scene, self.prompt, self.taxonomy))
-        said: list[list[Description]] = [[] for _ in frames]
-        for (i, _), description in zip(keys, self._described(chats, [(scenes[i], about) for i, about in keys])):
-            said[i].append(description)
-        made = self.provenance()
-        return [Annotation(f.ref, s, tuple(d), made) for f, s, d in zip(frames, scenes, said)]
+        checks = [check_of(scenes[i], self.taxonomy, about) for i, about in keys]
+        said: list[list[tuple[int | None, Said]]] = [[] for _ in frames]
+        for (i, about), one in zip(keys, say(self.vlm, chats, checks, self.generation, guard)):
+            said[i].append((about, one))
+        return said
 
     def describe(self, image: Any, region: int | Pointed) -> Description:
         """A sentence about one region of an image.
@@ -148,16 +159,13 @@ class Describer:
         else:
             scene, region_id = self._with_region(frame, scene, region)
         chat = region_chat(frame, scene, region_id, self.prompt, self.taxonomy)
-        return self._described([chat], [(scene, region_id)])[0]
+        check = check_of(scene, self.taxonomy, region_id)
+        said = say(self.vlm, [chat], [check], self.generation, self.guard)[0]
+        return self._description(said, scene, region_id)
 
-    def _described(self, chats: Sequence[Chat], about: Sequence[tuple[Scene, int | None]]) -> list[Description]:
-        """What is said to the chats, each about a region of a scene or the whole of it, held against the scene."""
-        checks = [check_of(scene, self.taxonomy, region_id) for scene, region_id in about]
-        made = []
-        for (scene, region_id), said in zip(about, say(self.vlm, chats, checks, self.generation, self.guard)):
-            grounded = ground(said.generated.text, scene, self.taxonomy, region_id, said.generated.confidence)
-            made.append(replace(grounded, flags=said.flags, withheld=said.withheld))
-        return made
+    def _description(self, said: Said, scene: Scene, region_id: int | None) -> Description:
+        grounded = ground(said.generated.text, scene, self.taxonomy, region_id, said.generated.confidence)
+        return replace(grounded, flags=said.flags, withheld=said.withheld)
 
     def _with_region(self, frame: Frame, scene: Scene, pointed: Pointed) -> tuple[Scene, int]:
         found = region_at(scene, pointed)
