@@ -28,6 +28,8 @@ _MUTED = (150, 156, 166)
 _MIN_PANEL_WIDTH_PX = 300
 _SHIFT = 3  # OpenCV draws at 1/8 px
 
+_Point = tuple[float, float]
+
 
 @dataclass(frozen=True, slots=True)
 class _Sizes:
@@ -92,6 +94,12 @@ def numbered_overlay(image: np.ndarray, scene: Scene, taxonomy: Taxonomy) -> np.
     return picture
 
 
+def badge_places(scene: Scene, taxonomy: Taxonomy) -> dict[int, tuple[_Point, _Point]]:
+    """Where each region's number stands, by id: (the inner point it stands for, its own place), (x, y) in px."""
+    marks = _marks(scene, taxonomy, scene.size_wh, _Sizes.of(scene.size_wh))
+    return {mark.region.id: (mark.anchor_xy, mark.badge_xy) for mark in marks}
+
+
 def _check_same_size(image: np.ndarray, scene: Scene) -> None:
     size_wh = (image.shape[1], image.shape[0])
     if size_wh != scene.size_wh:
@@ -111,9 +119,6 @@ def _marks(scene: Scene, taxonomy: Taxonomy, size_wh: tuple[int, int], sizes: _S
         badges.append(badge)
         marks.append(_Mark(region, mask, taxonomy.label(region.label).colour, anchor, badge))
     return marks[::-1]
-
-
-_Point = tuple[float, float]
 
 
 def _place_badge(mask: np.ndarray, taken: list[_Point], radius: int) -> tuple[_Point, _Point]:

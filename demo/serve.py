@@ -1,0 +1,167 @@
+"""Starts the page: a temporary folder of its own, no telemetry, models loading behind it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.abc import MetaPathFinder
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from describer.errors import InputError
+
+if TYPE_CHECKING:
+    from describer.pipeline import Describer
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# A shorter turn for each thread while the models' libraries are being imported, or the page waits for them.
+_SWITCH_S = 0.0005
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `describer demo` was asked for; ``auth`` is (user, password) or None."""
+
+    host: str = "127.0.0.1"
+    port: int = 7860
+    share: bool = False
+    auth: tuple[str, str] | None = None
+    upload_mb: int = 200
+    concurrency: int = 1
+    save_to: Path | None = None
+
+
+def parse_auth(text: str | None) -> tuple[str, str] | None:
+    """ "USER:PASSWORD" in two; InputError for anything else."""
+    if text is None:
+        return None
+    user, colon, password = text.partition(":")
+    if not (colon and user and password):
+        raise InputError("--auth must be USER:PASSWORD.")
+    return user, password
+
+
+def warning(options: Options) -> str | None:
+    """What to say when others than this machine's own users can reach the page without a password."""
+    if options.auth is not None or (options.host in _LOOPBACK and not options.share):
+        return None
+    where = "the internet (--share)" if options.share else f"the network (--host {options.host})"
+    return f"Warning: anyone on {where} can open this page and send pictures; give --auth USER:PASSWORD."
+
+
+@contextlib.contextmanager
+def own_folder() -> Iterator[Path]:
+    """A temporary folder for uploads, removed with all that is in it; Gradio is told to use it, and to stay silent."""
+    folder = Path(tempfile.mkdtemp(prefix="describer-demo-")).resolve()
+    os.environ.update(
+        GRADIO_TEMP_DIR=str(folder),
+        GRADIO_ANALYTICS_ENABLED="False",
+        GRADIO_NUM_PORTS="1",
+        HF_HUB_DISABLE_TELEMETRY="1",
+    )
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class _NoStubs(MetaPathFinder):
+    """Keeps Gradio from writing type stubs beside its own modules while it is imported.
+
+    It does so at every import, which takes a second of the 2.3 that the import costs, and fails anyway where the
+    environment is read-only. Should a later Gradio do without, nothing happens here.
+    """
+
+    _NAME = "gradio.component_meta"
+
+    def find_spec(self, name: str, path: Any, target: ModuleType | None = None) -> Any:
+        if name != self._NAME:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.loader is None:
+            return None
+        run = spec.loader.exec_module
+
+        def without_stubs(module: ModuleType) -> None:
+            run(module)
+            if hasattr(module, "create_or_modify_pyi"):
+                setattr(module, "create_or_modify_pyi", lambda *_: None)  # noqa: B010
+
+        spec.loader.exec_module = without_stubs  # type: ignore[method-assign]
+        return spec
+
+
+def import_gradio() -> ModuleType:
+    """Gradio, imported fast."""
+    if "gradio" not in sys.modules:
+        sys.meta_path.insert(0, _NoStubs())
+    import gradio
+
+    return gradio
+
+
+def serve(load: Callable[[], Describer], options: Options, say: Callable[[str], object], block: bool = True) -> Any:
+    """Show the page until it is stopped; with ``block`` False it goes on behind, and (app, url) comes back.
+
+    InputError when the port is taken.
+    """
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(own_folder())
+        import_gradio()
+        from describer.demo.app import Settings, build_app, css, head, theme
+        from describer.demo.limits import Limits, keep_swept
+        from describer.demo.models import Models
+
+        limits = Limits(upload_mb=options.upload_mb)
+        models = Models(load, options.concurrency)
+        app = build_app(models, Settings(folder, options.save_to, limits, options.concurrency))
+        app.queue(max_size=200)
+        stop = keep_swept(folder, limits.file_age_s)
+        stack.callback(stop.set)
+        try:
+            _, url, shared = app.launch(
+                server_name=options.host,
+                server_port=options.port,
+                share=options.share,
+                auth=options.auth,
+                max_file_size=f"{options.upload_mb}mb",
+                prevent_thread_lock=True,
+                quiet=True,
+                show_error=False,
+                footer_links=["api"],
+                ssr_mode=False,
+                pwa=False,
+                run_history=False,
+                state_session_capacity=1000,
+                head=head(),
+                css=css(),
+                theme=theme(),
+            )
+        except OSError as error:
+            raise InputError(f"port {options.port} of {options.host} is taken; give another --port.") from error
+        stack.callback(app.close, verbose=False)
+        sys.setswitchinterval(_SWITCH_S)
+        models.start()
+        say(f"The page is at {shared or url}")
+        if not block:
+            stack.pop_all()
+            return app, url
+        _until_stopped(models)
+    return None
+
+
+def _until_stopped(models: Any) -> None:
+    models.wait()
+    sys.setswitchinterval(0.005)
+    with contextlib.suppress(KeyboardInterrupt):
+        import threading
+
+        threading.Event().wait()

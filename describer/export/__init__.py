@@ -1,0 +1,1 @@
+"""Annotations in other people's formats, one a file."""
