@@ -93,7 +93,7 @@ def _questions(told: Told, options: PromptOptions, rng: np.random.Generator) -> 
     scene = _in_a_phase(told, rng)
     asked = questions(scene, told.looks, told.rendered.view, rng, tips=visible_tips(scene, told.rendered))
     return [
-        Sample(question_chat(told.frame, scene, qa.question, options, qa.about), qa.answer)
+        Sample(question_chat(told.frame, scene, qa.question, options, qa.shown), qa.answer)
         for qa in drawn(asked, _QUESTIONS, rng)
     ]
 

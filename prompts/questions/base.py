@@ -42,8 +42,8 @@ T = TypeVar("T")
 class QA:
     """A question, its true answer, its kind (one of KINDS) and the regions it rests on.
 
-    ``about`` is the region that the question is asked of by number ("What colour is this instrument?"), so that its
-    crop is shown; ``choices`` are the answers that the question offers.
+    ``about`` is the region that the question points at ("What colour is this instrument?"), ``shown`` the one whose
+    crop and facts it is best answered from, named or pointed at; ``choices`` are the answers that it offers.
     """
 
     question: str
@@ -52,6 +52,7 @@ class QA:
     region_ids: tuple[int, ...] = ()
     about: int | None = None
     choices: tuple[str, ...] = ()
+    shown: int | None = None
 
     @property
     def type(self) -> str:

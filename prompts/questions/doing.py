@@ -65,7 +65,7 @@ def actions(ask: Asker) -> Iterator[QA]:
         pointed = ask.chance(_POINTED)
         thing = Thing(region.label, region.kind, pointed)
         about = region.id if pointed else None
-        yield QA(ask.say("does", thing), deed_answer(scene, deed), "does", _ids(region, deed), about)
+        yield QA(ask.say("does", thing), deed_answer(scene, deed), "does", _ids(region, deed), about, shown=about)
         region, deed = ask.pick(known)
         yield QA(ask.say("acts on", thing_of(region)), target_answer(scene, deed), "acts on", _ids(region, deed))
         idle = [pair for pair in known if pair[1].verb is None]
@@ -120,7 +120,7 @@ def hops(ask: Asker) -> Iterator[QA]:
             tool, target = ask.pick(seen)
             colour = sentence_case(f"{ask.looks[target.id].colour}.")
             ids = (target.id, tool.id)
-            yield QA(ask.say("hop colour", thing_of(tool)), colour, "hop colour", ids, target.id)
+            yield QA(ask.say("hop colour", thing_of(tool)), colour, "hop colour", ids, shown=target.id)
     rest = [region for region in single if region.kind != "instrument"]
     worked = [region for region in rest if len(actors_on(scene, region)) == 1]
     if worked:

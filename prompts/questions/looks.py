@@ -21,7 +21,7 @@ _BLOOD = {"none": "No.", "some": "Yes, a little.", "a lot": "Yes, a lot."}
 
 
 def attributes(ask: Asker) -> Iterator[QA]:
-    """Looks of one region each; what is named is shown from near as well (`about`)."""
+    """Looks of one region each; what is named is shown from near as well (`shown`)."""
     known = [(region, ask.looks[region.id]) for region in ask.scene.regions if region.id in ask.looks]
     yield from _coloured(ask, known)
     yield from _jaws(ask, known)
@@ -42,8 +42,9 @@ def _of(ask: Asker, region: Region, kind: str, answer: str, /, **words: str) -> 
     now and then only with the whole frame."""
     alone = sum(other.label == region.label for other in ask.scene.regions) == 1
     thing = thing_of(region) if alone and not ask.chance(_POINTED) else Thing(region.label, region.kind, True)
-    about = None if not thing.pointed and ask.chance(_WHOLE) else region.id
-    yield QA(ask.say(kind, thing, **words), answer, kind, (region.id,), about)
+    about = region.id if thing.pointed else None
+    shown = None if not thing.pointed and ask.chance(_WHOLE) else region.id
+    yield QA(ask.say(kind, thing, **words), answer, kind, (region.id,), about, shown=shown)
 
 
 Known = list[tuple[Region, Appearance]]

@@ -57,7 +57,8 @@ def _of_one(ask: Asker, region: Region, kind: str, found: Sequence[Region]) -> I
     answer = named(found) if found else ("None." if kind == "touched by" else "Nothing.")
     pointed = ask.chance(_POINTED)
     question = ask.say(kind, Thing(region.label, region.kind, pointed))
-    yield QA(question, answer, kind, ids_of([region, *found]), region.id if pointed else None)
+    about = region.id if pointed else None
+    yield QA(question, answer, kind, ids_of([region, *found]), about, shown=about)
 
 
 def _yes_or_no(

@@ -44,7 +44,7 @@ def existence(ask: Asker) -> Iterator[QA]:
     yield QA(ask.say("which tissues"), named(anatomy), "which tissues", ids_of(anatomy))
     if regions:
         region = ask.pick(regions)
-        yield QA(ask.say("identify"), named([region]), "identify", (region.id,), about=region.id)
+        yield QA(ask.say("identify"), named([region]), "identify", (region.id,), region.id, shown=region.id)
 
 
 def counting(ask: Asker) -> Iterator[QA]:
@@ -85,7 +85,9 @@ def location(ask: Asker) -> Iterator[QA]:
         region = ask.pick(regions)
         pointed = Thing(region.label, region.kind, pointed=True)
         if ask.chance(0.5):
-            yield QA(ask.say("place", pointed), in_places([region.place]), "place", (region.id,), about=region.id)
+            yield QA(
+                ask.say("place", pointed), in_places([region.place]), "place", (region.id,), region.id, shown=region.id
+            )
     if gone is not None and ask.chance(_ABSENT):
         yield QA(ask.say("place", gone), no_such(gone), "place")
     tools = [region for region in ask.single() if region.kind == "instrument"]

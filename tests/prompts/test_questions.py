@@ -125,7 +125,7 @@ def test_the_facts_of_the_prompt_hold_every_answer_that_pixels_do_not(seed):
         said = labels(qa.answer) - ({"blood"} if qa.kind == "disturbs" else set())
         if qa.kind in LOOKED_AT or qa.answer.startswith("There"):
             continue
-        facts = to_json(question_facts(scene, qa.about))
+        facts = to_json(question_facts(scene, qa.shown))
         assert all(label in facts for label in said), (qa, facts)
         if qa.kind in ("place", "entry", "size", "hop place", "does", "phase", "activity") and qa.answer != "Nothing.":
             word = plain(qa.answer).split(" and ")[0].split(", ")[0]
