@@ -77,6 +77,12 @@ class Describer:
             return PromptOptions.parse(prompt)
         return PromptOptions.from_dict(self.vlm.prompt_options) if self.vlm.prompt_options else PromptOptions()
 
+    @property
+    def abstain_below(self) -> float:
+        """Answers less sure than this are held back: what was picked for the model (describer.abstention), or 0.35."""
+        threshold = getattr(self.vlm, "threshold", None)
+        return _ABSTAIN_BELOW if threshold is None else threshold.confidence
+
     def settings(self) -> dict[str, Any]:
         """Everything that changes the output, as plain JSON values."""
         return {
@@ -190,7 +196,7 @@ class Describer:
             text=generated.text,
             region_ids=ids or (() if region is None else (region,)),
             confidence=generated.confidence,
-            abstained=generated.confidence is not None and generated.confidence < _ABSTAIN_BELOW,
+            abstained=generated.confidence is not None and generated.confidence < self.abstain_below,
             provenance=self.provenance(),
         )
 

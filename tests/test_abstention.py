@@ -3,6 +3,8 @@ import pytest
 
 from describer.abstention import FILE, pick_threshold, read_threshold, write_threshold
 from describer.errors import InputError, ModelError, OutputError
+from describer.vlm import load_vlm
+from tests.vlm.tiny import save_tiny_llava
 
 SURE = [0.9, 0.8, 0.7, 0.6, 0.5]
 RIGHT = [True, True, False, True, False]
@@ -74,3 +76,11 @@ def test_a_folder_that_is_a_file(tmp_path):
     (tmp_path / "model").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
         write_threshold(tmp_path / "model", pick_threshold(SURE, [True] * 5, 0.2, "made"))
+
+
+def test_a_model_carries_the_threshold_of_its_folder(tmp_path):
+    folder = save_tiny_llava(tmp_path / "model")
+    assert load_vlm(str(folder)).threshold is None
+    kept = pick_threshold(SURE, [True] * 5, 0.2, "made")
+    write_threshold(folder, kept)
+    assert load_vlm(str(folder)).threshold == kept

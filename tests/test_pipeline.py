@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from describer import Describer
+from describer.abstention import Threshold
 from describer.errors import DescriberError, InputError, ModelError, RecordError
 from describer.frames import as_frame
 from describer.pipeline import pick_device
@@ -145,6 +146,15 @@ def test_a_question_that_cannot_be_answered(describer, image, question, region, 
 def test_an_unsure_answer_is_marked(describer, image, monkeypatch) -> None:
     monkeypatch.setattr(describer.vlm, "generate", lambda chats, settings: [Generated("Maybe.", 0.1) for _ in chats])
     assert describer.ask(image, "Is there smoke?").abstained
+
+
+def test_the_threshold_of_the_model_decides_what_is_held_back(describer, image, monkeypatch) -> None:
+    said = describer.ask(image, "Is there smoke?")
+    assert not said.abstained
+    for confidence, held in ((said.confidence, False), (said.confidence + 1e-3, True)):
+        picked = Threshold(confidence, 0.2, 0.1, 0.5, 20, "made")
+        monkeypatch.setattr(describer.vlm, "threshold", picked, raising=False)
+        assert describer.ask(image, "Is there smoke?").abstained is held
 
 
 def test_settings_hold_what_changes_the_output_and_nothing_else(describer, folder) -> None:

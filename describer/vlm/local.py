@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList
 
+from describer.abstention import Threshold, read_threshold
 from describer.errors import ModelError
 from describer.messages import Chat, pictures
 from describer.vlm.base import Check, Checked, Generated, GenerationSettings
@@ -36,10 +37,12 @@ class TransformersVLM:
         name: str,
         adapter: str | None = None,
         prompt_options: Mapping[str, Any] | None = None,
+        threshold: Threshold | None = None,
     ) -> None:
         require_template(processor)
         self.model, self.processor = model, processor
         self.name, self.adapter, self.prompt_options = name, adapter, prompt_options
+        self.threshold = threshold
         self._words = control_words(processor)
 
     @classmethod
@@ -76,8 +79,8 @@ class TransformersVLM:
         lora_name = None
         if lora and adapter:
             weights = (lora / "adapter_model.safetensors").read_bytes()
-            lora_name = names[1] if names else _name(str(lora), hashlib.sha256(weights).hexdigest())
-        return cls(model, processor, name, lora_name, read_prompt_options(lora, opened))
+            lora_name = names[1] if names else name_of(str(lora), hashlib.sha256(weights).hexdigest())
+        return cls(model, processor, name, lora_name, read_prompt_options(lora, opened), read_threshold(lora, opened))
 
     def generate(self, chats: Sequence[Chat], settings: GenerationSettings | None = None) -> list[Generated]:
         """Answer every chat, in order; chats of like length are decoded together.
