@@ -71,7 +71,7 @@ class TransformersVLM:
             # An adapter is merged before weights are rounded: its part is smaller than bfloat16's steps.
             exact = torch.float32 if lora and where.type == "cpu" and not quantize else number
             processor, model = load_parts(opened, where, exact, quantize, trust_remote_code)
-            name = names[0] if names else _name(source, fingerprint(model))
+            name = names[0] if names else name_of(source, fingerprint(model))
             if lora:
                 model = load_adapter(model, lora, name, merge=not quantize).eval()
             if exact is not number:
@@ -243,7 +243,7 @@ class _Probabilities(LogitsProcessor):
         return torch.cat(self._chosen, dim=1).cpu()
 
 
-def _name(source: str, digest: str) -> str:
+def name_of(source: str, digest: str) -> str:
     """A hub id as it is; a folder by its name and what it holds, since its path means nothing elsewhere."""
     folder = Path(source)
     return f"{folder.name}@{digest[:8]}" if folder.is_absolute() else source
