@@ -1,18 +1,21 @@
 """The batch runner: frames in, one record a frame out, resumable after any kill.
 
-A reader thread decodes ahead, the model runs in the caller's thread, a few threads draw pictures; every
-queue between them is bounded, so memory does not grow with the number of frames.
+A reader thread decodes ahead, another finds the scenes of the next batch while the language model speaks of this one
+in the caller's thread, a few threads draw pictures; every queue between them is bounded, so memory does not grow with
+the number of frames.
 """
 
 from __future__ import annotations
 
 import contextlib
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -26,7 +29,7 @@ from describer.records import Record, read_records
 from describer.results import ResultsFolder
 from describer.taxonomy import Taxonomy
 from describer.tracked import DescribesScenes, TrackedDescriber
-from describer.types import Annotation, Failure, Frame
+from describer.types import Annotation, Failure, Frame, Scene
 
 T = TypeVar("T")
 Item = Frame | Failure
@@ -44,7 +47,7 @@ class AnnotatesFrames(Protocol):
 
     def settings(self) -> dict[str, Any]: ...
 
-    def annotate_frames(self, frames: Sequence[Frame]) -> list[Annotation]: ...
+    def annotate_frames(self, frames: Sequence[Frame], scenes: Sequence[Scene] | None = None) -> list[Annotation]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,14 @@ class RunSummary:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A batch and the scenes of its frames; None where they are not needed or could not be found."""
+
+    items: list[Item]
+    scenes: list[Scene] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +115,12 @@ def run(
     made_with = {"source": str(Path(source).expanduser().absolute()), "fps": fps, **annotator.settings()}
     with ResultsFolder(out_dir, made_with, overwrite) as results:
         job = _Job(annotator, tracked, results, progress or (lambda _: None), overlays)
-        with contextlib.closing(ahead(_batches(items, batch_size), _BATCHES_AHEAD)) as batches:
-            job.consume(batches)
+        with (
+            contextlib.closing(ahead(_batches(items, batch_size), _BATCHES_AHEAD)) as batches,
+            _half_the_threads() as share_cores,
+            contextlib.closing(ahead(_seen(batches, describer, results, share_cores), 1)) as seen,
+        ):
+            job.consume(seen)
         results.settle()
         seconds = time.monotonic() - started
         summary = _summarise(results, job, seconds)
@@ -132,7 +147,7 @@ class _Job:
         self.frames = 0
         self.skipped = 0
 
-    def consume(self, batches: Iterable[list[Item]]) -> None:
+    def consume(self, batches: Iterable[_Seen]) -> None:
         """Pictures of one batch are drawn while the model works on the next; then its records are written."""
         waiting: _Finished | None = None
         with ThreadPoolExecutor(_DRAWING_THREADS, thread_name_prefix="drawing") as pool:
@@ -150,7 +165,8 @@ class _Job:
                 raise
             self._write(waiting)
 
-    def _batch(self, batch: list[Item], pool: ThreadPoolExecutor) -> _Finished:
+    def _batch(self, seen: _Seen, pool: ThreadPoolExecutor) -> _Finished:
+        batch = seen.items
         missing = self._missing(batch)
         self.frames += len(batch)
         self.skipped += len(batch) - sum(missing)
@@ -158,7 +174,7 @@ class _Job:
             self._saw(batch)
             return _Finished([], [], len(batch))
         frames = [item for item in batch if isinstance(item, Frame)]
-        described = iter(describe_batch(self.describer, frames))
+        described = iter(describe_batch(self.describer, frames, seen.scenes))
         drawings, records = [], []
         for item, wanted in zip(batch, missing):
             record = item if isinstance(item, Failure) else next(described)
@@ -210,12 +226,49 @@ class _Job:
         self.progress(finished.size)
 
 
-def describe_batch(describer: AnnotatesFrames, frames: Sequence[Frame]) -> list[Record]:
+@contextlib.contextmanager
+def _half_the_threads() -> Iterator[Callable[[], None]]:
+    """This thread computes with half of torch's threads meanwhile; gives what does the same for the thread beside it.
+
+    Two networks that run side by side with all threads each wait for one another at every step. A describer that
+    computes has imported torch already; for one that does not it is not loaded.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield lambda: None
+        return
+    whole = torch.get_num_threads()
+    share = partial(torch.set_num_threads, max(1, whole // 2))
+    share()
+    try:
+        yield share
+    finally:
+        torch.set_num_threads(whole)
+
+
+def _seen(
+    batches: Iterable[list[Item]], describer: DescribesScenes, results: ResultsFolder, share_cores: Callable[[], None]
+) -> Iterator[_Seen]:
+    """The batches, those that are not on disk yet with what the scene model finds in them."""
+    share_cores()
+    for batch in batches:
+        frames = [item for item in batch if isinstance(item, Frame)]
+        scenes = None
+        if frames and not all(results.is_done(item) for item in batch):
+            # A failure comes again, frame by frame, where it is told of.
+            with contextlib.suppress(DescriberError, RuntimeError, MemoryError):
+                scenes = describer.find_scenes(frames)
+        yield _Seen(batch, scenes)
+
+
+def describe_batch(
+    describer: AnnotatesFrames, frames: Sequence[Frame], scenes: Sequence[Scene] | None = None
+) -> list[Record]:
     """Records of the frames, in order; when the batch fails each frame is tried alone, then given up."""
     if not frames:
         return []
     try:
-        return list(describer.annotate_frames(frames))
+        return list(describer.annotate_frames(frames, scenes))
     except ServerError:
         raise  # no frame would fare better: the run stops, and goes on where it was when started again
     except (DescriberError, RuntimeError, MemoryError) as error:

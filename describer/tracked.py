@@ -42,13 +42,16 @@ class TrackedDescriber:
     def settings(self) -> dict[str, Any]:
         return {**self._describer.settings(), "track": True}
 
-    def annotate_frames(self, frames: Sequence[Frame]) -> list[Annotation]:
-        """The annotations of the next frames; texts are of the scenes with their smoothed activities."""
-        trackers, scenes = self._trackers, []
-        for frame, found in zip(frames, self._describer.find_scenes(frames), strict=True):
-            scenes.append(trackers.follow(frame.ref, found))
-            trackers = trackers.after(frame.ref, scenes[-1])
-        annotations = self._describer.annotate_frames(frames, scenes)
+    def annotate_frames(self, frames: Sequence[Frame], scenes: Sequence[Scene] | None = None) -> list[Annotation]:
+        """The annotations of the next frames, of ``scenes`` where they are found already.
+
+        Texts are of the scenes with their smoothed activities.
+        """
+        trackers, followed = self._trackers, []
+        for frame, found in zip(frames, scenes or self._describer.find_scenes(frames), strict=True):
+            followed.append(trackers.follow(frame.ref, found))
+            trackers = trackers.after(frame.ref, followed[-1])
+        annotations = self._describer.annotate_frames(frames, followed)
         self._trackers = trackers
         return annotations
 

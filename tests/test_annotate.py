@@ -237,10 +237,10 @@ def test_a_full_disk_while_drawing_leaves_no_record_without_its_overlay(frames, 
 
 def test_ctrl_c_keeps_what_is_done(frames, tmp_path):
     class Interrupted(FakeDescriber):
-        def annotate_frames(self, batch):
+        def annotate_frames(self, batch, scenes=None):
             if len(self.batches) == 2:
                 raise KeyboardInterrupt
-            return super().annotate_frames(batch)
+            return super().annotate_frames(batch, scenes)
 
     with pytest.raises(KeyboardInterrupt):
         run(Interrupted(), str(frames), tmp_path / "out", batch_size=2)
@@ -334,3 +334,37 @@ def test_an_error_of_the_reader_comes_out_in_the_consumer():
 
     with pytest.raises(InputError, match="gone"):
         list(ahead(failing(), 2))
+
+
+def test_the_next_scenes_are_found_while_a_batch_is_spoken_of(frames, tmp_path):
+    class Watched(FakeDescriber):
+        found = 0
+
+        def find_scenes(self, batch):
+            type(self).found += 1
+            return super().find_scenes(batch)
+
+        def annotate_frames(self, batch, scenes=None):
+            assert scenes is not None  # found already
+            wanted = min(len(self.batches) + 2, 4)
+            until = time.monotonic() + 5
+            while self.found < wanted and time.monotonic() < until:
+                time.sleep(0.001)
+            assert self.found >= wanted
+            return super().annotate_frames(batch, scenes)
+
+    run(Watched(), str(frames), tmp_path / "out", batch_size=2)
+    assert Watched.found == 4 and len(sources(tmp_path / "out")) == 7
+
+
+def test_scenes_that_cannot_be_found_fail_frame_by_frame(frames, tmp_path):
+    class Blind(FakeDescriber):
+        def find_scenes(self, batch):
+            if any(frame.ref.source == "f2.png" for frame in batch):
+                raise RuntimeError("no memory for this one")
+            return super().find_scenes(batch)
+
+    run(Blind(), str(frames), tmp_path / "out", batch_size=3)
+    failed = [r for r in read_records(tmp_path / "out/annotations.jsonl") if isinstance(r, Failure)]
+    assert [r.source for r in failed] == ["f2.png"] and "no memory for this one" in failed[0].error
+    assert len(sources(tmp_path / "out")) == 7
