@@ -1,0 +1,10 @@
+"""What the scene itself answers: a free question read as a query of the scene graph, and the query looked up.
+
+`read_question` knows a question by the things it names and a few words around them, not by its wording; `look_up` gives
+the exact answer with the regions it rests on, or says which region has to be looked at for one that pixels answer.
+"""
+
+from describer.prompts.evidence.lookups import Evidence, look_up
+from describer.prompts.evidence.reading import Noun, Query, read_question
+
+__all__ = ["Evidence", "Noun", "Query", "look_up", "read_question"]

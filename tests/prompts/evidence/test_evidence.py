@@ -1,0 +1,114 @@
+"""The scene answers questions of every wording as the generators, which know what they ask, say it should."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from describer.prompts.evidence import Noun, look_up, read_question
+from describer.prompts.questions.offers import plain
+from describer.taxonomy import load_taxonomy
+from describer.types import Scene
+from tests.prompts.test_facts import hook_at_work
+from tests.prompts.test_questions import LOOKED_AT, asked
+from tests.scenes import SIZE_WH, busy_scene
+
+CORE = load_taxonomy("core")
+
+
+def answered(question: str, scene: Scene, region_id: int | None = None):
+    pointed = None if region_id is None else Noun(scene.region(region_id).label, region_id=region_id)
+    query = read_question(question, CORE, pointed)
+    return None if query is None else look_up(query, scene, CORE)
+
+
+@pytest.mark.parametrize("split", ["train", "unseen"])
+@pytest.mark.parametrize("seed", range(40, 60))
+def test_every_generated_question_is_understood(seed, split):
+    scene, _, _, _, found = asked(seed, split)
+    for qa in found:
+        evidence = answered(qa.question, scene, qa.about)
+        assert evidence is not None, qa
+        if evidence.text is None:
+            assert qa.kind in LOOKED_AT and evidence.look_at in (None, *qa.region_ids), qa
+        else:
+            assert plain(evidence.text) == plain(qa.answer), (qa, evidence)
+            assert set(evidence.region_ids) == set(qa.region_ids), (qa, evidence)
+        assert 0 <= evidence.confidence <= 1
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "ids"),
+    [
+        ("how many tools?", "Two.", {2, 3}),
+        ("HOW MANY INSTRUMENTS ARE IN THE UPPER RIGHT", "One.", {3}),
+        ("number of graspers please", "One.", {3}),
+        ("Could there be a polyp somewhere?", "No.", set()),
+        ("where's the L-hook", "In the center right.", {2}),
+        ("Is the grasper in the top right?", "Yes.", {3}),
+        ("Is the gallbladder in the lower left?", "No.", {4}),
+        ("Which instruments are on the right?", "A hook and a grasper.", {2, 3}),
+        ("What are the hook and the grasper doing?", None, None),
+        ("What's touching the gallbladder?", "A hook.", {2, 4}),
+        ("Does the hook contact the liver?", "Yes.", {1, 2}),
+        ("Is the gallbladder smaller than the liver?", "Yes.", {1, 4}),
+        ("Which is smaller, the liver or the gallbladder?", "The gallbladder.", {1, 4}),
+        ("Where is the clip applier?", "There is no clip applier in view.", set()),
+        ("What colour are the scissors?", "There are no scissors in view.", set()),
+        ("What do you see in the middle?", "The gallbladder.", {4}),
+        ("What is the current activity?", "Dissection.", {2, 3}),
+        ("How many hooks are there? Options: 0, 1, 2", "One.", {2}),
+        ("Do you like surgery?", None, None),
+    ],
+)
+def test_questions_as_people_type_them(question, answer, ids):
+    evidence = answered(question, hook_at_work())
+    if answer is None:
+        assert evidence is None or evidence.text is None
+    else:
+        assert evidence is not None and evidence.text == answer and set(evidence.region_ids) == ids
+
+
+def test_options_are_read_and_are_no_part_of_the_question():
+    query = read_question("Where is the hook? Choose one of: upper left, a grasper, center.", CORE)
+    assert query is not None and query.kind == "place" and [noun.label for noun in query.nouns] == ["hook"]
+    assert query.options == ("upper left", "a grasper", "center")
+
+
+def test_what_is_pointed_at_is_meant():
+    scene = hook_at_work()
+    assert answered("What is this?", scene, 4).text == "The gallbladder."
+    assert answered("What does it touch?", scene, 4).text == "A hook."
+    assert answered("Where is this tissue?", scene, 1).text == "In the center right."
+    looked = answered("What colour is this?", scene, 1)
+    assert looked.text is None and looked.look_at == 1
+
+
+def test_looks_name_the_region_to_look_at():
+    looked = answered("What color is the hook?", hook_at_work())
+    assert (looked.text, looked.region_ids, looked.look_at) == (None, (2,), 2)
+    whole = answered("Is there smoke?", hook_at_work())
+    assert (whole.text, whole.region_ids, whole.look_at) == (None, (), None)
+
+
+def test_what_no_label_stands_for_is_owned_up_to():
+    evidence = answered("Where is the stapler?", hook_at_work())
+    assert evidence.kind == "unknown thing" and "stapler" in evidence.text and evidence.confidence < 0.35
+
+
+def test_answers_about_an_empty_scene():
+    scene = Scene(SIZE_WH)
+    assert answered("How many instruments are there?", scene).text == "None."
+    assert answered("Which instruments are in view?", scene).text == "None."
+    assert answered("What is the surgeon doing?", scene) is None
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_regions_of_answers_exist_and_confidences_are_those_of_the_least_sure(seed):
+    scene = busy_scene(np.random.default_rng(seed))
+    ids = {region.id for region in scene.regions}
+    for question in ("Which instruments are in view?", "What is in the center?", "Which tissue is largest?"):
+        evidence = answered(question, scene)
+        assert set(evidence.region_ids) <= ids
+        if evidence.region_ids:
+            assert evidence.confidence == round(min(scene.region(i).score for i in evidence.region_ids), 4)
