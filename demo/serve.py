@@ -116,7 +116,8 @@ def serve(load: Callable[[], Describer], options: Options, say: Callable[[str], 
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(own_folder())
         import_gradio()
-        from describer.demo.app import Settings, build_app, css, head, theme
+        from describer.demo.app import build_app, css, head, theme
+        from describer.demo.events import Settings
         from describer.demo.limits import Limits, keep_swept
         from describer.demo.models import Models
 

@@ -52,7 +52,12 @@ def data_uri(image: np.ndarray, longer_side_px: int = _LONGER_SIDE_PX) -> str:
         size_wh = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
         image = cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA)
     _, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
+    return jpeg_uri(data.tobytes())
+
+
+def jpeg_uri(data: bytes) -> str:
+    """A JPEG file as an address of its own."""
+    return "data:image/jpeg;base64," + base64.b64encode(data).decode()
 
 
 def depth_uri(depth: np.ndarray | None) -> str | None:

@@ -38,12 +38,12 @@
   });
 
   /* A text in pieces: what names a region lights it up, what no region stands behind is marked. */
-  D.sentence = (parts) =>
+  D.sentence = (parts, view = D.view) =>
     parts.map((part) => {
       if (part.region) {
         const go = () => D.selected !== part.region && D.select(part.region);
         const look = D.lights(part.region);
-        const region = D.region(part.region);
+        const region = view && view.regions.find((one) => one.id === part.region);
         const colour = region ? `--region:${region.colour}` : "";
         return h("button", { type: "button", class: "mention", style: colour, onclick: go, ...look }, part.text);
       }
