@@ -124,24 +124,39 @@ def run_controls(
         answers["another frame's image"] = _ask(respond, cases, lambda case: _image(others[case.frame]))
     else:
         skipped["another frame's image"] = "all cases are of one frame"
-    said = _ask(respond, cases, _image)
-    videos = [case.video for case in cases]
     references = [case.reference for case in cases]
-    values = score(said, references)
-
-    def control(name: str, texts: Sequence[str]) -> Control:
-        theirs = score(texts, references)
-        same = float(np.mean([a == b for a, b in zip(texts, said)]))
-        return Control(name, mean_interval(theirs, videos), paired_test(values, theirs, videos), same)
-
     other_words = None
     if all(case.question for case in cases):
         asked = [replace(case, question=(reword or reworded)(case.question)) for case in cases]
-        other_words = control("reworded question", _ask(respond, asked, _image))
+        other_words = _ask(respond, asked, _image)
     else:
         skipped["reworded question"] = "descriptions answer no question"
+    said, videos = _ask(respond, cases, _image), [case.video for case in cases]
+    return control_report(said, answers, other_words, lambda texts: score(texts, references), videos, skipped)
+
+
+def control_report(
+    said: Sequence[str],
+    answers: Mapping[str, Sequence[str]],
+    other_words: Sequence[str] | None,
+    score: Callable[[Sequence[str]], Sequence[float]],
+    videos: Sequence[str],
+    skipped: Mapping[str, str],
+) -> ControlReport:
+    """What a model ``said`` beside its ``answers`` under each control and to the questions in ``other_words``.
+
+    All lists go together, one entry a case; ``score`` takes one text a case.
+    """
+    values = score(said)
+
+    def control(name: str, texts: Sequence[str]) -> Control:
+        theirs = score(texts)
+        same = float(np.mean([a == b for a, b in zip(texts, said)]))
+        return Control(name, mean_interval(theirs, videos), paired_test(values, theirs, videos), same)
+
     controls = tuple(control(name, texts) for name, texts in answers.items())
-    return ControlReport(mean_interval(values, videos), controls, other_words, skipped)
+    other = None if other_words is None else control("reworded question", other_words)
+    return ControlReport(mean_interval(values, videos), controls, other, skipped)
 
 
 def other_frames(cases: Sequence[Case], seed: int = 0) -> dict[str, Case]:
@@ -205,11 +220,18 @@ def summaries_of(describer: Describer) -> Respond:
     return respond
 
 
-def _blind(describer: Describer, chat: Callable[..., Chat]) -> str:
-    """What the language model says to a chat without pictures and without facts, which come from pictures too."""
+def unseen_chat(describer: Describer, chat: Callable[..., Chat]) -> Chat:
+    """A chat of ``prompts.build`` without pictures, and without facts, which come from pictures too.
+
+    ``chat`` takes a frame, a scene and prompt options.
+    """
     bare = replace(describer.prompt, frame=False, facts=False, overlay=False, crop=False)
     unseen = as_frame(np.zeros((64, 64, 3), np.uint8))
-    return describer.vlm.generate([chat(unseen, Scene(unseen.ref.size_wh), bare)], describer.generation)[0].text
+    return chat(unseen, Scene(unseen.ref.size_wh), bare)
+
+
+def _blind(describer: Describer, chat: Callable[..., Chat]) -> str:
+    return describer.vlm.generate([unseen_chat(describer, chat)], describer.generation)[0].text
 
 
 def _image(case: Case) -> np.ndarray:
