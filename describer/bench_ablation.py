@@ -88,6 +88,7 @@ class Options:
     frames: int = 1000
     held_out: int = 200
     batch_size: int = 8
+    decoder_width: int | None = None
     start: str = "embedded"
     backbone: str | None = None
     only: tuple[str, ...] = ()
@@ -141,7 +142,7 @@ def _terms(out: Path, options: Options) -> Terms:
             **words,
             "adapter_rank": like.adapter_rank,
             "adapter_alpha": like.adapter_alpha,
-            "decoder_width": like.decoder_width,
+            "decoder_width": options.decoder_width or like.decoder_width,
         },
         hw=options.hw,
         steps=options.steps,
@@ -153,7 +154,7 @@ def _terms(out: Path, options: Options) -> Terms:
 
 _HEAD = (
     *("variant", "mIoU", "mIoU - base", "activity accuracy", "depth AbsRel"),
-    *("trained M", "below heads k", "s a step", "steps", "n"),
+    *("trained M", "below heads k", "CPU s a step", "steps", "n"),
 )
 
 
@@ -171,7 +172,7 @@ def _rows(results: Sequence[Mapping[str, Any]], group: str) -> list[tuple[str, .
         cells = [spread([s[key] for s in scores]) for key in ("miou", "activity_accuracy", "depth_abs_rel")]
         gains = [run["scores"][HELD_OUT]["miou"] - base[run["seed"]] for run in runs if run["seed"] in base]
         trained = (f"{runs[0]['trained'] / 1e6:.2f}", f"{runs[0]['trained_below_heads'] / 1e3:.1f}")
-        took = number(sum(run["seconds_a_step"] for run in runs) / len(runs))
+        took = number(sum(run["cpu_seconds_a_step"] for run in runs) / len(runs))
         steps = f"{sum(run['steps'] for run in runs) / len(runs):.0f}"
         rows.append(
             (label, cells[0], spread(gains), *cells[1:], *trained, took, steps, f"{scores[0]['n']}, {len(runs)} seeds")
@@ -205,7 +206,7 @@ def to_csv(results: Sequence[Mapping[str, Any]]) -> str:
     """A row a run."""
     file = io.StringIO()
     told = ["name", "seed", "stage", "balance", "steps", "images", "minutes", "seconds_a_step"]
-    told += ["trained", "trained_below_heads", "training_peak_gib"]
+    told += ["cpu_seconds_a_step", "trained", "trained_below_heads", "training_peak_gib"]
     scored = ("n", "miou", "instrument_iou", "activity_accuracy", "depth_abs_rel")
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow([*told, *scored])

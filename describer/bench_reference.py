@@ -1,4 +1,4 @@
-"""`describer bench reference`: ours against the public reference design, on the same data, seeds and minutes.
+"""`describer bench reference`: ours against the public reference design, on the same data, seeds and budget.
 
 Both start from one backbone, train adapters, stem and heads on segmentation and activity by one trainer, and are scored
 by one function. Every run and every measurement of speed is in a process of its own.
@@ -45,7 +45,7 @@ from describer.trials import (
 OURS, REFERENCE = "ours", "reference"
 VIT_B = {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "mlp_ratio": 4, "patch_size": 14}
 NOTES = (
-    "Same backbone, frames, seeds, minutes of training, losses and scoring; mean ± sample deviation over seeds.",
+    "Same backbone, frames, seeds, budget of training, losses and scoring; mean ± sample deviation over seeds.",
     "Inference: forward of one input size, float32, a process each; its peak memory includes weights and libraries.",
 )
 _RENDERED = "rendered"
@@ -61,7 +61,8 @@ class Options:
     """What `describer bench reference` was asked for; see its flags."""
 
     seeds: int = 3
-    minutes: float = 10.0
+    minutes: float | None = None
+    steps: int | None = None
     hw: tuple[int, int] = (224, 224)
     frames: int = 2000
     held_out: int = 300
@@ -69,6 +70,7 @@ class Options:
     start: str = "embedded"
     backbone: str | None = None
     real: Path | None = None
+    real_held_out: int | None = None
     device: str = "cpu"
     repeats: int = 10
     vit_b: bool = True
@@ -92,7 +94,7 @@ def compare(out: Path, options: Options, say: Say, own: Callable[..., Any] = in_
 
     "runs" are the trainings (see `trials.run_trial`), "inference" the measurements (see `inference_cost`).
     """
-    check_plan(options.hw, None, options.minutes)
+    check_plan(options.hw, options.steps, options.minutes)
     say(f"rendering {options.frames} + {options.held_out} frames (kept in {out})")
     terms, ours = _terms(out, options)
     pair: dict[str, dict[str, Any]] = {
@@ -124,7 +126,7 @@ def _terms(out: Path, options: Options) -> tuple[Terms, dict[str, Any]]:
     scored: dict[str, dict[str, str]] = {_RENDERED: {"rendered, held out": str(held)}}
     if options.real is not None:
         spoken = Vocabulary(tuple(words["class_names"]), tuple(words["activity_names"]))
-        sources["real"], scored["real"] = _real(out, options.real, spoken)
+        sources["real"], scored["real"] = _real(out, options.real, spoken, options.real_held_out)
     like = SceneConfig.from_pretrained(scene_model_folder(options.start))
     ours = {"adapter": "tesla"} | {
         name: getattr(like, name)
@@ -136,7 +138,7 @@ def _terms(out: Path, options: Options) -> tuple[Terms, dict[str, Any]]:
         held_out=scored,
         fields={**words, "depth": False},
         hw=options.hw,
-        steps=None,
+        steps=options.steps,
         minutes=options.minutes,
         batch_size=options.batch_size,
         device=options.device,
@@ -144,13 +146,14 @@ def _terms(out: Path, options: Options) -> tuple[Terms, dict[str, Any]]:
     return terms, ours
 
 
-def _real(out: Path, index: Path, words: Vocabulary) -> tuple[dict[str, float], dict[str, str]]:
-    """Training caches with shares by the root of their size, so that no source drowns the others; held-out caches."""
+def _real(out: Path, index: Path, words: Vocabulary, most: int | None) -> tuple[dict[str, float], dict[str, str]]:
+    """Training caches with shares by the root of their size, so that no source drowns the others; held-out caches of
+    at most ``most`` frames a source."""
     train = real_caches(out / "real-train", index, "train", words)
     scored = {
         f"{name}, {split}": str(path)
         for split in ("held out", "evaluation only")
-        for name, path in real_caches(out / f"real-{slug(split)}", index, split, words).items()
+        for name, path in real_caches(out / f"real-{slug(split)}", index, split, words, most).items()
     }
     return {str(path): len(CachedDataset(path)) ** 0.5 for path in train.values()}, scored
 
@@ -201,7 +204,11 @@ def inference_cost(case: SpeedCase) -> dict[str, Any]:
     }
 
 
-_SCORE_HEAD = ("data", "model", "mIoU", "instrument IoU", "activity accuracy", "images seen", "train GiB", "n")
+_SCORE_HEAD = (
+    *("data", "model", "mIoU", "instrument IoU", "activity accuracy"),
+    *("steps", "images", "minutes", "CPU s a step", "train GiB", "n"),
+)
+_COSTS = {"steps": ".0f", "images": ".0f", "minutes": ".1f", "cpu_seconds_a_step": ".2f", "training_peak_gib": ".2f"}
 _SPEED_HEAD = ("backbone", "batch", "model", "frames/s", "CPU s a frame", "peak GiB", "parameters M")
 
 
@@ -213,11 +220,11 @@ def _score_rows(runs: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
         for name, found in both.items():
             scores = [run["scores"][title] for run in found]
             cells = [spread([s[key] for s in scores]) for key in ("miou", "instrument_iou", "activity_accuracy")]
-            seen = f"{statistics.mean(run['images'] for run in found):.0f}"
-            memory = f"{statistics.mean(run['training_peak_gib'] for run in found):.2f}"
-            rows.append((title, name, *cells, seen, memory, f"{scores[0]['n']}, {len(found)} seeds"))
+            means = {key: statistics.mean(run[key] for run in found) for key in _COSTS}
+            costs = (format(mean, _COSTS[key]) for key, mean in means.items())
+            rows.append((title, name, *cells, *costs, f"{scores[0]['n']}, {len(found)} seeds"))
         gains = [_gains(both, title, key) for key in ("miou", "instrument_iou", "activity_accuracy")]
-        rows.append((title, "ours - reference", *map(spread, gains), "", "", ""))
+        rows.append((title, "ours - reference", *map(spread, gains), *("" for _ in _COSTS), ""))
     return rows
 
 

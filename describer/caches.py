@@ -128,10 +128,14 @@ def _labelled(seed: int, procedure: str, words: Vocabulary) -> LabelledFrame:
     )
 
 
-def real_caches(folder: Path, index: Path, split: str, words: Vocabulary) -> dict[str, Path]:
-    """One cache a source of the index's split; what the same index and split gave before is reused."""
+def real_caches(folder: Path, index: Path, split: str, words: Vocabulary, most: int | None = None) -> dict[str, Path]:
+    """One cache a source of the index's split; what the same index and split gave before is reused.
+
+    ``most`` frames of each source at most, evenly spaced in the index's order, so that all operations have their share.
+    """
     done = folder / "sources.json"
     made_of = {"index": str(Path(index).resolve()), "split": split, "words": json.loads(json.dumps(asdict(words)))}
+    made_of |= {"most": most}
     if done.is_file():
         known = json.loads(done.read_text())
         if {key: known.get(key) for key in made_of} == made_of:
@@ -139,11 +143,17 @@ def real_caches(folder: Path, index: Path, split: str, words: Vocabulary) -> dic
     groups: dict[str, list[LabelledFrame]] = {}
     for frame in read_indexed(index, split, words.classes):
         groups.setdefault(frame.source, []).append(shrunk(frame, CACHE_HW))
+    if most is not None:
+        groups = {name: _evenly(frames, most) for name, frames in groups.items()}
     for name, frames in groups.items():
         write_shard(folder / name, 0, **frame_arrays(frames, words))
     folder.mkdir(parents=True, exist_ok=True)
     done.write_text(json.dumps(made_of | {"sources": {name: len(frames) for name, frames in groups.items()}}))
     return {name: folder / name for name in groups}
+
+
+def _evenly(frames: list[LabelledFrame], most: int) -> list[LabelledFrame]:
+    return [frames[k * len(frames) // most] for k in range(most)] if len(frames) > most else frames
 
 
 def shrunk(frame: LabelledFrame, to_hw: tuple[int, int]) -> LabelledFrame:

@@ -127,7 +127,8 @@ def build(terms: Terms, trial: Trial) -> SceneModel:
 def run_trial(terms: Terms, trial: Trial) -> dict[str, Any]:
     """Train and score: what was run, ``scores`` by title of held-out data, and what it took.
 
-    seconds_a_step: the median; trained: parameters that move at first, and those of backbone and stem among them.
+    seconds_a_step and cpu_seconds_a_step (of all threads): medians; trained: parameters that move at first, and those
+    of backbone and stem among them.
     """
     model = build(terms, trial)
     settings = TrainSettings(
@@ -146,7 +147,7 @@ def run_trial(terms: Terms, trial: Trial) -> dict[str, Any]:
     trainer = Trainer(model, settings)
     moving = sum(p.numel() for p in trainer.moving)
     below = sum(p.numel() for part in (model.backbone, model.sma) if part for p in part.parameters() if p.requires_grad)
-    seconds = _train(trainer, sources)
+    seconds, cpu_seconds = _train(trainer, sources)
     peak = peak_memory_gib(terms.device)
     scores = {
         title: _scores(model, CachedDataset(Path(path)), terms.batch_size)
@@ -158,6 +159,7 @@ def run_trial(terms: Terms, trial: Trial) -> dict[str, Any]:
         "steps": trainer.done,
         "images": trainer.done * terms.batch_size,
         "seconds_a_step": statistics.median(seconds),
+        "cpu_seconds_a_step": statistics.median(cpu_seconds),
         "minutes": trainer.elapsed_s / 60,
         "trained": moving,
         "trained_below_heads": below,
@@ -165,22 +167,23 @@ def run_trial(terms: Terms, trial: Trial) -> dict[str, Any]:
     }
 
 
-def _train(trainer: Trainer, sources: Sequence[Source]) -> list[float]:
-    """Spend the trainer's budget and leave the averaged weights in the model; seconds of every step."""
+def _train(trainer: Trainer, sources: Sequence[Source]) -> tuple[list[float], list[float]]:
+    """Spend the trainer's budget and leave the averaged weights in the model; seconds and CPU seconds of every step."""
     s = trainer.settings
     loader = BatchLoader(sources, s.batch_size, s.seed, hw=s.hw, threads=s.loader_threads)
-    seconds = []
+    seconds, cpu_seconds = [], []
     try:
         while trainer.spent() < 1:
-            began = time.perf_counter()
+            began, before = time.perf_counter(), time.process_time()
             total, _ = trainer.step(next(loader))
             total.item()  # waits for a GPU
             seconds.append(time.perf_counter() - began)
+            cpu_seconds.append(time.process_time() - before)
             trainer.elapsed_s += seconds[-1]
     finally:
         loader.close()
     trainer.ema.swap()
-    return seconds
+    return seconds, cpu_seconds
 
 
 def _scores(model: SceneModel, held_out: CachedDataset, batch_size: int) -> dict[str, Any]:
@@ -190,7 +193,7 @@ def _scores(model: SceneModel, held_out: CachedDataset, batch_size: int) -> dict
 
 def in_own_process(function: Callable[..., Any], *args: Any) -> Any:
     """``function(*args)`` in a fresh process, whose peak memory is its own; ModelError if it is killed there."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(1, mp_context=_starter(function.__module__)) as pool:
         try:
             return pool.submit(function, *args).result()
         except BrokenProcessPool as error:
@@ -198,6 +201,16 @@ def in_own_process(function: Callable[..., Any], *args: Any) -> Any:
                 "A run was killed, most likely for memory; start the same command again with less else running, "
                 "or with a smaller --size or --batch-size."
             ) from error
+
+
+def _starter(module: str) -> multiprocessing.context.BaseContext:
+    """Processes forked off one that has only imported the first call's module, because loading torch takes seconds;
+    spawned where none can be forked."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([module])
+    return context
 
 
 def kept(path: Path, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from describer.cli import app
 from describer.errors import InputError
 from describer.seg.adapters import adapter_state_dict
 from describer.seg.balancing import BALANCERS
+from describer.seg.config import SceneConfig
 from describer.trials import build
 from tests.tiny import save_tiny_scene_model
 
@@ -60,6 +62,9 @@ def test_variants_are_what_they_are_called(tmp_path: Path, options: Options) -> 
     assert kinds["base"] == {"A", "B", "u", "v"} and kinds["adapter, TESLA, plain"] == {"A", "B"}
     assert models["levels, last level only"].config.feature_layers == [4] * 4
     assert models["base"].config.feature_layers == [1, 2, 3, 4] and models["base"].sma is None
+    assert models["base"].config.decoder_width == SceneConfig.from_pretrained(options.start).decoder_width
+    narrow = bench._terms(tmp_path, replace(options, decoder_width=16))
+    assert narrow.fields["decoder_width"] == 16
     widths = [models[f"stem, SMA of width {w}"].config.sma_width for w in (8, 32, 128)]
     assert widths == [8, 32, 128]
 
@@ -104,6 +109,8 @@ def test_flags_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "levels",
         "--frames",
         "5",
+        "--decoder-width",
+        "32",
         "--device",
         "cpu",
     ]
@@ -112,3 +119,4 @@ def test_flags_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (out, options), *_ = told
     assert out == tmp_path and options.hw == (56, 70) and options.only == ("stem", "levels")
     assert (options.steps, options.minutes, options.seeds, options.frames) == (400, None, 2, 5)
+    assert options.decoder_width == 32

@@ -58,8 +58,7 @@ def test_tables_by_hand() -> None:
             "name": name,
             "seed": seed,
             "data": "d",
-            "images": 10,
-            "training_peak_gib": 1.0,
+            **{"steps": 5, "images": 10, "minutes": 0.25, "cpu_seconds_a_step": 0.5, "training_peak_gib": 1.0},
             "scores": {"t": scores},
         }
 
@@ -67,6 +66,7 @@ def test_tables_by_hand() -> None:
     rows = bench._score_rows(runs)
     assert [row[2] for row in rows] == ["0.700 ± 0.141", "0.500 ± 0.283", "0.200 ± 0.141"]
     assert rows[0][3] == "-" and rows[2][4] == "0.000 ± 0.000" and rows[0][-1] == "9, 2 seeds"
+    assert rows[0][5:-1] == ("5", "10", "0.2", "0.50", "1.00")
 
     def case(model: str, speed: float) -> dict:
         sizes = {"frames_a_second": speed, "cpu_seconds_a_frame": 1 / speed, "peak_gib": 2.0, "parameters": 10**6}
@@ -100,3 +100,15 @@ def test_flags_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (out, options), *_ = told
     assert (out, options.minutes, options.hw, options.seeds) == (tmp_path, 2.0, (112, 112), 5)
     assert options.real == Path("index.json") and options.vit_b
+    assert (options.steps, options.real_held_out) == (None, None)
+    flags = ["--steps", "9", "--real-held-out", "4", "--device", "cpu"]
+    assert CliRunner().invoke(app, ["bench", "reference", "-o", str(tmp_path), *flags]).exit_code == 0
+    assert (told[1][1].steps, told[1][1].minutes, told[1][1].real_held_out) == (9, None, 4)
+
+
+def test_as_many_steps_for_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("describer.seg.reference.ReferenceStem.__init__.__defaults__", (16,))
+    start = save_tiny_scene_model(tmp_path / "start")
+    few = {"seeds": 1, "steps": 2, "hw": (56, 70), "frames": 2, "held_out": 2, "batch_size": 2, "start": str(start)}
+    found = bench.compare(tmp_path / "out", Options(**few, repeats=1, vit_b=False), print, here)
+    assert [(run["name"], run["steps"], run["images"]) for run in found["runs"]] == [(OURS, 2, 4), (REFERENCE, 2, 4)]

@@ -40,24 +40,30 @@ def test_frames_of_tools_have_no_activity_and_are_another_origin(tmp_path: Path)
         caches.rendered_cache(tmp_path / "a", 7, 2, WORDS)
 
 
-def test_real_caches_are_made_again_for_another_index(tmp_path: Path) -> None:
-    def index(name: str, count: int) -> Path:
-        folder = tmp_path / name / "gae"
-        folder.mkdir(parents=True)
-        entries = []
-        for i in range(count):
-            Image.fromarray(np.full((40, 50, 3), 90, np.uint8)).save(folder / f"{i}.png")
-            Image.fromarray(np.eye(40, 50, dtype=np.uint8) * 255).save(folder / f"{i}_mask.png")
-            entry = {"file": f"gae/{i}.png", "mask": f"gae/{i}_mask.png", "type": "image", "sequence": "Testing"}
-            entries.append(entry)
-        path = tmp_path / name / "index.json"
-        path.write_text(json.dumps(entries))
-        return path
+def _index(folder: Path, count: int) -> Path:
+    """``count`` pictures of a source, each brighter than the one before."""
+    (folder / "gae").mkdir(parents=True)
+    entries = []
+    for i in range(count):
+        Image.fromarray(np.full((40, 50, 3), 90 + 10 * i, np.uint8)).save(folder / f"gae/{i}.png")
+        Image.fromarray(np.eye(40, 50, dtype=np.uint8) * 255).save(folder / f"gae/{i}_mask.png")
+        entry = {"file": f"gae/{i}.png", "mask": f"gae/{i}_mask.png", "type": "image", "sequence": "Testing"}
+        entries.append(entry)
+    (folder / "index.json").write_text(json.dumps(entries))
+    return folder / "index.json"
 
-    cache = tmp_path / "cache"
-    for path, count in ((index("one", 1), 1), (index("two", 2), 2)):
-        found = caches.real_caches(cache, path, "train", WORDS)
+
+def test_real_caches_are_made_again_for_another_index(tmp_path: Path) -> None:
+    for name, count in (("one", 1), ("two", 2)):
+        found = caches.real_caches(tmp_path / "cache", _index(tmp_path / name, count), "train", WORDS)
         assert len(CachedDataset(found["gae"])) == count
+
+
+def test_fewer_real_frames_are_spread_over_their_source(tmp_path: Path) -> None:
+    index = _index(tmp_path, 7)
+    for most, wanted in ((3, [0, 2, 4]), (9, [*range(7)]), (None, [*range(7)])):
+        data = CachedDataset(caches.real_caches(tmp_path / "cache", index, "train", WORDS, most)["gae"])
+        assert [round((data[i].image.mean() - 90) / 10) for i in range(len(data))] == wanted
 
 
 def test_rendered_instruments_come_with_their_deeds(tmp_path: Path) -> None:

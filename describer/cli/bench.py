@@ -162,12 +162,16 @@ _Size = Annotated[str, typer.Option(metavar="HxW", help="Input size, multiples o
 def reference(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for tables, results and frames.")],
     seeds: _Seeds = 3,
-    minutes: Annotated[float, typer.Option(min=0.001, help="Training time of each run.")] = 10.0,
+    minutes: Annotated[float | None, typer.Option(min=0.001, help="Training time of each run. [default: 10]")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Or its length in steps, the same for both.")] = None,
     size: _Size = "224x224",
     frames: _Frames = 2000,
     held_out: _HeldOut = 300,
     real: Annotated[
         Path | None, typer.Option(metavar="INDEX_JSON", help="Labelled real frames to train and score on too.")
+    ] = None,
+    real_held_out: Annotated[
+        int | None, typer.Option(min=1, help="Score at most this many real frames of a source. [default: all]")
     ] = None,
     start: _Start = "embedded",
     backbone: _Backbone = None,
@@ -180,6 +184,7 @@ def reference(
     \b
       describer bench reference -o versus --minutes 10
       describer bench reference -o versus --real ../shared/data/index.json --backbone facebook/dinov2-base
+      describer bench reference -o as-many-images --steps 100
 
     Both start from one backbone. OUT gets reference.md and reference.json; a killed bench goes on where it was.
     """
@@ -189,11 +194,13 @@ def reference(
 
     options = Options(
         seeds=seeds,
-        minutes=minutes,
+        steps=steps,
+        minutes=10.0 if steps is None and minutes is None else minutes,
         hw=size_of(size),
         frames=frames,
         held_out=held_out,
         real=real,
+        real_held_out=real_held_out,
         start=start,
         backbone=backbone,
         batch_size=batch_size,
@@ -218,6 +225,10 @@ def ablation(
     start: _Start = "embedded",
     backbone: _Backbone = None,
     batch_size: _BatchSize = 8,
+    decoder_width: Annotated[
+        int | None,
+        typer.Option(min=16, help="Channels of the decoder; fewer are faster. [default: those of the start]"),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -245,6 +256,7 @@ def ablation(
         start=start,
         backbone=backbone,
         batch_size=batch_size,
+        decoder_width=decoder_width,
         device=pick_device(device),
     )
     results = measure(out, options, _say)
