@@ -9,6 +9,7 @@ from describer.demo.events import Settings
 from describer.demo.limits import take_picture, tidy_name, uploaded
 from describer.demo.models import Models
 from describer.records import to_dict
+from describer.vqa import answer_to_dict
 
 
 class Endpoints:
@@ -34,13 +35,7 @@ class Endpoints:
         image, name = self._sent(picture)
         with self.models.use() as describer:
             said = talk.ask(describer, look.look_at(describer, image, name), question)
-        return {
-            "question": said.question,
-            "text": said.text,
-            "region_ids": list(said.region_ids),
-            "confidence": said.confidence,
-            "abstained": said.abstained,
-        }
+        return answer_to_dict(said)
 
     def _sent(self, picture: dict) -> tuple[Any, str]:
         """A client's upload; it stays for the sweeper, since clients do not give each upload a name of its own."""

@@ -143,8 +143,11 @@ class FrameEvents:
             region = event._data.get("region")
             yield {self.parts.chat: self._talk(visit, talk.pending(question))}
             with self.models.use() as describer:
-                answer = talk.ask(describer, visit, question, None if region is None else int(region))
-                turn = talk.turn_of(answer, visit, describer.taxonomy)
+                for heard in talk.ask_aloud(describer, visit, question, None if region is None else int(region)):
+                    if isinstance(heard, str):
+                        yield {self.parts.chat: self._talk(visit, talk.pending(question, heard))}
+                    else:
+                        turn = talk.turn_of(heard, visit, describer.taxonomy)
             visit = replace(visit, turns=(*visit.turns, turn)[-limits.turns :])
             yield {self.parts.visit: visit, self.parts.chat: self._talk(visit), self.parts.message: said("", "")}
         except DescriberError as error:

@@ -38,20 +38,23 @@ def save_for_training(visit: Visit, folder: Path) -> str:
     The frame is written as PNG, so that its pixels stay those that were annotated. A frame that was saved before gets
     its new record in the old one's place. OutputError when the folder cannot be written.
     """
-    annotation = visit.annotation
-    name = _free_name(visit, folder)
-    annotation = replace(annotation, frame=replace(annotation.frame, source=name))
-    records = folder / "annotations.jsonl"
     with _writing:
         try:
-            (folder / "images").mkdir(parents=True, exist_ok=True)
-            _write_picture(visit.frame.image, folder / "images" / name)
-            kept = [line for line in _records(records) if line.frame.source != name]
-            _replace(records, native_text([*kept, annotation]).encode())
+            return _save(visit, folder)
         except OSError as error:
             raise OutputError(f"{folder} cannot be written ({error.strerror or error}); check --save-to.") from error
         except RecordError as error:
             raise OutputError(f"{str(error).rstrip('.')}; mend it before more is saved.") from error
+
+
+def _save(visit: Visit, folder: Path) -> str:
+    records = folder / "annotations.jsonl"
+    name = _free_name(visit, folder)
+    annotation = replace(visit.annotation, frame=replace(visit.annotation.frame, source=name))
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    _write_picture(visit.frame.image, folder / "images" / name)
+    kept = [record for record in _records(records) if record.frame.source != name]
+    _replace(records, native_text([*kept, annotation]).encode())
     return name
 
 

@@ -144,11 +144,13 @@ def view_of(
 
 def _sentence(description: Description | None, taxonomy: Taxonomy) -> dict[str, Any]:
     if description is None:
-        return {"parts": [], "text": "", "text_sure": ""}
+        return {"parts": [], "text": "", "text_sure": "", "refuted": [], "withheld": []}
     return {
         "parts": parts_of(description, taxonomy),
         "text": description.text,
         "text_sure": sureness(description.confidence),
+        "refuted": list(description.flags),
+        "withheld": list(description.withheld),
     }
 
 
@@ -168,7 +170,7 @@ def _region(region: Region, scene: Scene) -> dict[str, Any]:
         "track": region.track_id,
         "touches": _named(scene, scene.related(region.id, "touches")),
         "does": [
-            f"{deed.verb} {deed.target}".strip() if deed.target else str(deed.verb) for deed in deeds
+            f"{' '.join(filter(None, (deed.verb, deed.target)))} ({sureness(deed.score)})" for deed in deeds
         ],
     }  # fmt: skip
 

@@ -7,7 +7,10 @@
   const ROW_PX = 26;
   const WIDTH = 1000;
 
-  const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+  const clock = (seconds, digits = 0) => {
+    const rest = (seconds % 60).toFixed(digits).padStart(digits ? 3 + digits : 2, "0");
+    return `${Math.floor(seconds / 60)}:${rest}`;
+  };
 
   D.still = (element, { props, watch }) => {
     watch("value", () => {
@@ -43,7 +46,8 @@
     const lines = h("div", { class: "clip-text" });
     const timeline = h("div", { class: "timeline" });
     const files = h("div", { class: "buttons", role: "group", "aria-label": "Take along" }, FILES.map(([kind, words]) => h("button", { type: "button", id: `clip-${kind}`, onclick: () => trigger("take", { kind }) }, words)));
-    const shown = h("div", { hidden: true }, holder, h("div", { class: "scrub" }, slider, time), timeline, lines, files);
+    const left = h("div", {}, holder, h("div", { class: "scrub" }, slider, time), timeline, files);
+    const shown = h("div", { class: "clip-shown", hidden: true }, left, lines);
     const settings = h("div", { class: "line" }, h("label", { for: "rate" }, "Describe"), rate);
     element.replaceChildren(h("div", { class: "clip" }, zone, settings, progress, note, shown));
 
@@ -102,7 +106,7 @@
       const still = D.frameOfClip;
       if (!still || !still.view) return;
       stage.draw(still.view, still.picture, null);
-      time.textContent = still.time_s === null ? `frame ${still.index + 1}` : clock(still.time_s);
+      time.textContent = still.time_s === null ? `frame ${still.index + 1}` : clock(still.time_s, 1);
       lines.replaceChildren(
         h("p", {}, h("strong", {}, still.said.join(" · "))),
         h("p", {}, D.sentence(still.view.summary.parts, still.view)),

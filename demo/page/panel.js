@@ -32,9 +32,10 @@
       const summary = h("p", { class: "summary" }, D.sentence(view.summary.parts));
       root.append(
         h("h2", {}, "What is seen"),
-        view.note ? h("p", { class: "warning", role: "alert" }, view.note) : null || "",
+        view.note ? h("p", { class: "warning", role: "alert" }, view.note) : "",
         h("div", { class: "activities" }, activities),
         summary,
+        view.summary.refuted.length ? h("p", { class: "warning" }, `Refuted by the masks: ${view.summary.refuted.join("; ")}`) : "",
         h("p", { class: "hint" }, view.summary.text_sure ? `Summary: ${view.summary.text_sure}` : ""),
         editor(null, view.summary.text)
       );
@@ -78,6 +79,8 @@
         ["Size", [region.size]],
         ["The label", [region.sure]],
         ["The sentence", [region.text_sure || "none yet"]],
+        region.refuted.length ? ["Refuted", [region.refuted.join("; ")]] : null,
+        region.withheld.length ? ["Held back", [region.withheld.join("; ")]] : null,
         region.note ? ["Note", [region.note]] : null,
       ];
       return h("dl", {}, rows.filter(Boolean).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));

@@ -54,7 +54,7 @@
           role: "button",
           "aria-label": says,
           ...D.lights(region.id),
-          onclick: () => stage.tool === "look" && D.select(region.id),
+          onclick: () => marked && stage.tool === "look" && D.select(region.id),
           onkeydown: (event) => {
             if (event.key !== "Enter" && event.key !== " ") return;
             event.preventDefault();
@@ -81,10 +81,11 @@
       );
     }
 
+    /* Pixels of the frame in one of the screen; the frame is as large as fits. */
+    stage.scale = () => Math.max(view.size_wh[0] / svg.clientWidth, view.size_wh[1] / svg.clientHeight);
     stage.resize = () => {
       if (!view || !svg.clientWidth) return;
-      const scale = view.size_wh[0] / svg.clientWidth;
-      svg.style.setProperty("--px", `${scale}px`);
+      const scale = stage.scale();
       svg.querySelectorAll(".number circle").forEach((node) => node.setAttribute("r", BADGE_PX * scale));
       svg.querySelectorAll(".number text").forEach((node) => node.setAttribute("font-size", 14 * scale));
     };
@@ -94,7 +95,7 @@
       for (const [name, is] of Object.entries(stage.shown)) svg.classList.toggle(`no-${name}`, !is);
     };
     stage.look = () => {
-      const lit = D.hovered ?? D.selected;
+      const lit = D.hovered ?? (marked ? D.selected : null);
       svg.classList.toggle("looking", lit !== null && nodes.has(lit));
       nodes.forEach((node, id) => {
         node.classList.toggle("lit", id === lit);
@@ -122,7 +123,6 @@
       return [Math.min(Math.max(x, 0), width - 1), Math.min(Math.max(y, 0), height - 1)];
     };
     const round = (point) => point.map((value) => Math.round(value * 10) / 10);
-    const scale = () => viewOf().size_wh[0] / svg.clientWidth;
 
     stage.use = (tool) => {
       stage.tool = tool;
@@ -136,7 +136,7 @@
     };
     stage.finishPaint = () => {
       if (!strokes.length) return D.message("error", "Nothing is painted yet; draw over what you mean.");
-      marked({ strokes: strokes.map((stroke) => stroke.map(round)), radius: BRUSH_PX * scale() });
+      marked({ strokes: strokes.map((stroke) => stroke.map(round)), radius: BRUSH_PX * stage.scale() });
       stage.use("paint");
     };
 
@@ -146,7 +146,7 @@
       hand.replaceChildren();
       for (const stroke of strokes) {
         const points = (stroke.length > 1 ? stroke : [stroke[0], stroke[0]]).map((p) => p.join(",")).join(" ");
-        hand.append(s("polyline", { points, class: "paint", "stroke-width": 2 * BRUSH_PX * scale() }));
+        hand.append(s("polyline", { points, class: "paint", "stroke-width": 2 * BRUSH_PX * stage.scale() }));
       }
       const end = to || cursor;
       if (from && end) {
@@ -156,7 +156,7 @@
       }
       if (cursor) {
         const [x, y] = cursor;
-        const reach = 14 * scale();
+        const reach = 14 * stage.scale();
         hand.append(s("path", { d: `M${x - reach} ${y}H${x + reach}M${x} ${y - reach}V${y + reach}`, class: "cross" }));
       }
     }

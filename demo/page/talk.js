@@ -34,7 +34,7 @@
         const answer = h("p", { class: "answer" + (turn.abstained ? " abstained" : "") }, D.sentence(turn.parts));
         if (turn.pending) answer.append(h("span", { class: "writing" }, turn.parts.length ? " …" : "Thinking …"));
         const evidence = turn.regions.length ? h("p", { class: "evidence" }, "Seen in ", chips(turn)) : null;
-        const sure = turn.sure ? h("small", {}, turn.note ? `${turn.note} (${turn.sure})` : turn.sure) : null;
+        const sure = turn.sure ? h("small", {}, [turn.sure, turn.note].filter(Boolean).join(". ")) : null;
         log.append(h("div", { class: "turn" }, h("p", { class: "question" }, turn.question), answer, evidence, sure));
       }
       log.scrollTop = log.scrollHeight;

@@ -25,6 +25,7 @@ from describer.vlm.loading import load_parts, pick_device, pick_dtype, read_prom
 from describer.vlm.lora import fingerprint, load_adapter
 from describer.vlm.prefix import read_shared
 from describer.vlm.quiet import quiet
+from describer.vlm.streaming import streamer_of
 
 
 class TransformersVLM:
@@ -164,6 +165,7 @@ class TransformersVLM:
                 **inputs,
                 generation_config=self._generation_config(settings),
                 logits_processor=LogitsProcessorList([recorder, *following]),
+                streamer=streamer_of(self.processor.tokenizer, len(chats)),
             )
         # Encoder-decoder models give the answer alone, after one start token.
         start = 1 if self.model.config.is_encoder_decoder else inputs["input_ids"].shape[1]

@@ -55,6 +55,8 @@ class FakeDescriber:
     answer: str = "A grasper on the liver."
     confidence: float = 0.83
     abstains: bool = False
+    kind: str | None = None
+    agrees: bool | None = None
     depth: bool = True
     scene_model: Any = field(default_factory=_SceneModel)
     vlm: Any = field(default_factory=_Words)
@@ -79,7 +81,18 @@ class FakeDescriber:
             out.append(Annotation(frame.ref, scene, tuple(said), made))
         return out
 
-    def ask(self, frame: Frame, question: str, region: int | None = None) -> Answer:
-        time.sleep(self.delay_s)
+    def open(self, frame: Frame, scene: Scene) -> _Opened:
+        return _Opened(self, scene)
+
+
+@dataclass
+class _Opened:
+    describer: FakeDescriber
+    scene: Scene
+
+    def ask(self, question: str, region: int | None = None) -> Answer:
+        say = self.describer
+        time.sleep(say.delay_s)
         made = Provenance("fake@1", "fake words", None, "core")
-        return Answer(question, self.answer, (1, 2), self.confidence, self.abstains, made)
+        ids = (1, 2) if region is None else (region,)
+        return Answer(question, say.answer, ids, say.confidence, say.abstains, made, say.kind, agrees=say.agrees)
