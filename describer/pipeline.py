@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from describer import __version__
+from describer.clips import OpenedClip, video_clip
 from describer.errors import InputError
 from describer.frames import as_frame
 from describer.guard import Said, check_guard, check_of, say
 from describer.messages import Chat
 from describer.pick import Pointed, as_mask, region_at
-from describer.prompts.build import PromptOptions, question_chat, region_chat, scene_chat, template_hashes
+from describer.prompts.build import PromptOptions, region_chat, scene_chat, template_hashes
 from describer.prompts.grounding import ground
 from describer.seg.predict import ScenePredictor
 from describer.seg.regions import add_region
@@ -27,6 +28,7 @@ from describer.vlm import load_vlm
 from describer.vlm.base import GenerationSettings, ServerOptions
 from describer.vlm.loading import read_prompt_options
 from describer.vlm.quiet import quiet
+from describer.vqa import Opened, Question, answer_all
 
 _ABSTAIN_BELOW = 0.35
 
@@ -181,24 +183,47 @@ class Describer:
         label, score = self.scene_model.name_of(frame.image, mask)
         return add_region(scene, mask, label, self.taxonomy.label(label).kind, score)
 
-    def ask(self, image: Any, question: str, region: int | None = None) -> Answer:
-        """Answer a question about an image, or about one of its regions by id."""
-        if not question.strip():
-            raise InputError("the question is empty; ask, for example, 'Which instruments are visible?'.")
+    def open(self, image: Any, scene: Scene | None = None) -> Opened:
+        """An image to ask about, its scene found once (or given)."""
         frame = as_frame(image)
-        scene = self.scene_model.predict([frame.image])[0]
-        chat = question_chat(frame, scene, question, self.prompt, region, taxonomy=self.taxonomy)
-        generated = self.vlm.generate([chat], self.generation)[0]
-        grounded = ground(generated.text, scene, self.taxonomy, region, generated.confidence)
-        ids = tuple(dict.fromkeys(region_id for _, _, region_id in grounded.mentions))
-        return Answer(
-            question=question,
-            text=generated.text,
-            region_ids=ids or (() if region is None else (region,)),
-            confidence=generated.confidence,
-            abstained=generated.confidence is not None and generated.confidence < self.abstain_below,
-            provenance=self.provenance(),
-        )
+        return Opened(self, frame, self.find_scenes([frame])[0] if scene is None else scene)
+
+    def open_clip(self, images: Sequence[Any] | str | Path, at_s: float | None = None) -> OpenedClip:
+        """Images in their order, or a video's few seconds up to ``at_s``, to ask about."""
+        if isinstance(images, str | Path):
+            if at_s is None:
+                raise InputError(f"{images}: say which moment of the video you mean, with a time in seconds (--at).")
+            frames = video_clip(images, at_s)
+        else:
+            frames = [as_frame(image, index=i) for i, image in enumerate(images)]
+        return OpenedClip(self, frames, self.find_scenes(frames))
+
+    def ask(
+        self,
+        image: Any,
+        question: str,
+        region: int | None = None,
+        choices: Sequence[str] | None = None,
+        at_s: float | None = None,
+    ) -> Answer:
+        """Answer a question about an image, or about one of its regions by id.
+
+        ``choices`` are the only answers allowed. A list of images is a clip, and a video's path is one with ``at_s``,
+        a time in seconds: see `OpenedClip`. InputError for an empty question, RecordError for an unknown region.
+        """
+        asked = Question.of(question, region, choices)
+        if at_s is not None or isinstance(image, list | tuple):
+            return self.open_clip(image, at_s).ask_all([asked])[0]
+        return self.open(image).ask_all([asked])[0]
+
+    def ask_all(self, images: Sequence[Any], questions: Sequence[str | Question]) -> list[Answer]:
+        """One question an image, in order; scenes and answers are made in batches, each image's scene once."""
+        asked = [Question.of(question, None, None) for question in questions]
+        distinct = {id(image): image for image in images}
+        frames = {key: as_frame(image) for key, image in distinct.items()}
+        scenes = dict(zip(frames, self.find_scenes(list(frames.values()))))
+        pairs = zip(images, asked, strict=True)
+        return answer_all(self, [(frames[id(image)], scenes[id(image)], question) for image, question in pairs])
 
 
 def pick_device(device: str) -> str:

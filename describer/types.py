@@ -288,7 +288,13 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer to a question about a frame and the regions it rests on."""
+    """An answer to a question about a frame or a clip and the regions it rests on.
+
+    ``kind`` is how the question was read (None: freely); ``scene_answer`` what the scene graph says to it, exactly,
+    where it does, and then the text; ``model_answer`` what the language model said, ``agrees`` whether that means the
+    same (None where only one of them answered). ``abstained``: not sure enough to be relied on, or refused. For a clip
+    ``frames`` are those of which the text holds; the region ids are then of the last of them.
+    """
 
     question: str
     text: str
@@ -296,6 +302,11 @@ class Answer:
     confidence: float | None
     abstained: bool
     provenance: Provenance
+    kind: str | None = None
+    scene_answer: str | None = None
+    model_answer: str | None = None
+    agrees: bool | None = None
+    frames: tuple[FrameRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,7 +133,7 @@ def test_ask_about_the_frame_and_about_a_region(describer, image, annotation) ->
     assert answer.provenance == annotation.provenance and not answer.abstained
     assert set(answer.region_ids) <= {region.id for region in annotation.scene.regions}
     about = describer.ask(image, "What is this?", region=1)
-    assert about.region_ids and about.text.startswith(f"The {annotation.scene.region(1).label}")
+    assert about.region_ids == (1,) and annotation.scene.region(1).label in about.text.lower()
     assert describer.ask(image, "And now?").text != answer.text
 
 
