@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -52,6 +54,32 @@ class Message:
 
 
 Chat = tuple[Message, ...]
+
+Shares = tuple[float, float, float, float]
+"""A box x0, y0, x1, y1 as shares of a picture's width and height."""
+
+# In JSON a mark is a string; what stands in its place is numbers, so its quotes go as well.
+_BOX = re.compile(r"(\"?)<box ([01]\.\d{5}) ([01]\.\d{5}) ([01]\.\d{5}) ([01]\.\d{5})>\1")
+
+
+def box_mark(box_xyxy: tuple[int, int, int, int], size_wh: tuple[int, int]) -> str:
+    """A box of a chat's first picture, in pixels of ``size_wh``, as ``<box X0 Y0 X1 Y1>`` in shares of 5 digits.
+
+    A backend writes it anew, the way its model was taught (see describer.vlm.coordinates).
+    """
+    width, height = size_wh
+    x0, y0, x1, y1 = box_xyxy
+    return f"<box {x0 / width:.5f} {y0 / height:.5f} {x1 / width:.5f} {y1 / height:.5f}>"
+
+
+def marked_boxes(text: str, write: Callable[[Shares], str]) -> str:
+    """The text with every box mark, and the quotes around it, replaced by what ``write`` makes of it."""
+
+    def one(match: re.Match[str]) -> str:
+        x0, y0, x1, y1 = map(float, match.groups()[1:])
+        return write((x0, y0, x1, y1))
+
+    return _BOX.sub(one, text)
 
 
 def pictures(chat: Chat) -> list[Picture]:

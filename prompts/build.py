@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from describer.errors import InputError
-from describer.messages import Chat, Message, Picture, Text
+from describer.messages import Chat, Message, Picture, Text, box_mark
 from describer.overlay import numbered_overlay
 from describer.prompts.crops import FRAME_SIDE_PX, at_most, focal_crop
 from describer.prompts.facts import region_facts, scene_facts, to_json
@@ -18,7 +18,7 @@ from describer.types import Frame, Scene
 
 __all__ = ["PromptOptions", "question_chat", "region_chat", "scene_chat", "template_hashes"]
 
-_EVIDENCE = ("facts", "overlay", "crop")
+_EVIDENCE = ("facts", "overlay", "crop", "box")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,8 @@ class PromptOptions:
     """What of a frame is sent: the picture, facts as JSON, numbered marks on the picture, a focal crop.
 
     ``frame_with_crop`` False leaves the whole frame out where a region's crop is sent (half the pictures, for
-    models too small to gain from both).
+    models too small to gain from both). ``box`` adds the region's box to its facts, for models that were taught boxes:
+    it is of the frame, so it is left out where that is.
     """
 
     frame: bool = True
@@ -34,10 +35,13 @@ class PromptOptions:
     overlay: bool = False
     crop: bool = True
     frame_with_crop: bool = True
+    box: bool = False
 
     def __post_init__(self) -> None:
         if self.overlay and not self.frame:
             raise InputError("prompt option 'overlay' draws on the frame; turn 'frame' on as well.")
+        if self.box and not self.facts:
+            raise InputError("prompt option 'box' is one of the facts; turn 'facts' on as well.")
 
     @classmethod
     def parse(cls, text: str) -> PromptOptions:
@@ -49,7 +53,7 @@ class PromptOptions:
             raise InputError(f"--prompt {what}; use none, or a list of {', '.join(_EVIDENCE)} such as facts,crop.")
         if "none" in words and len(words) > 1:
             raise InputError(f"--prompt {text!r} combines none with something; use none alone or leave it out.")
-        return cls(facts="facts" in words, overlay="overlay" in words, crop="crop" in words)
+        return cls(facts="facts" in words, overlay="overlay" in words, crop="crop" in words, box="box" in words)
 
     def to_dict(self) -> dict[str, bool]:
         return asdict(self)
@@ -69,6 +73,8 @@ def region_chat(
 ) -> Chat:
     """Ask for a description of one region; RecordError when the scene has no such region."""
     known = region_facts(scene, region_id)
+    if options.box and _shows_frame(options, region_id):
+        known["box"] = box_mark(scene.region(region_id).box_xyxy, scene.size_wh)
     facts = to_json(known) if options.facts else ""
     text = render("region", facts=facts, region_id=region_id)
     return _chat(_pictures(frame, scene, options, taxonomy, region_id), text)
@@ -99,12 +105,16 @@ def _chat(pictures: list[Picture], text: str) -> Chat:
     return Message("system", (Text(render("system")),)), Message("user", (*pictures, Text(text)))
 
 
+def _shows_frame(options: PromptOptions, region_id: int | None) -> bool:
+    cropped = options.crop and region_id is not None
+    return options.frame and (options.frame_with_crop or not cropped)
+
+
 def _pictures(
     frame: Frame, scene: Scene, options: PromptOptions, taxonomy: Taxonomy | None, region_id: int | None
 ) -> list[Picture]:
     pictures = []
-    cropped = options.crop and region_id is not None
-    if options.frame and (options.frame_with_crop or not cropped):
+    if _shows_frame(options, region_id):
         image = at_most(frame.image, FRAME_SIDE_PX)
         # A blank overlay costs accuracy, so a frame without regions goes out plain.
         if options.overlay and scene.regions:
@@ -112,6 +122,6 @@ def _pictures(
             pictures.append(Picture(marked, "overlay"))
         else:
             pictures.append(Picture(image, "frame"))
-    if cropped and region_id is not None:
+    if options.crop and region_id is not None:
         pictures.append(Picture(focal_crop(frame.image, scene.region(region_id)), "crop"))
     return pictures

@@ -7,6 +7,8 @@ from typing import Any
 
 from describer.errors import ModelError
 from describer.messages import Chat, Text, pictures
+from describer.vlm.coordinates import style_for, with_boxes
+from describer.vlm.paligemma import encode_prompts, is_paligemma
 
 
 def control_words(processor: Any) -> tuple[str, ...]:
@@ -37,10 +39,14 @@ def conversation(chat: Chat, words: tuple[str, ...]) -> list[dict[str, Any]]:
     return [{"role": message.role, "content": [content(p) for p in message.parts]} for message in chat]
 
 
+def _turns(processor: Any, chat: Chat, words: tuple[str, ...]) -> list[dict[str, Any]]:
+    return conversation(with_boxes(chat, style_for(processor)), words)
+
+
 def render_prompt(processor: Any, chat: Chat, words: tuple[str, ...]) -> str:
     """What the model reads before it answers, one placeholder a picture."""
     require_template(processor)
-    turns = conversation(chat, words)
+    turns = _turns(processor, chat, words)
     return str(processor.apply_chat_template(turns, add_generation_prompt=True, tokenize=False))
 
 
@@ -49,7 +55,7 @@ def render_sample(processor: Any, chat: Chat, answer: str, words: tuple[str, ...
     prompt = render_prompt(processor, chat, words)
     answer = defuse(answer, words)
     turn = {"role": "assistant", "content": [{"type": "text", "text": answer}]}
-    full = str(processor.apply_chat_template([*conversation(chat, words), turn], tokenize=False))
+    full = str(processor.apply_chat_template([*_turns(processor, chat, words), turn], tokenize=False))
     target = full[len(prompt) :].rstrip("\n") if full.startswith(prompt) else answer
     if target.rstrip().endswith(answer.rstrip()):
         # Templates of base checkpoints close no turn; without an end the model would never stop.
@@ -72,6 +78,8 @@ def encode(processor: Any, chats: Sequence[Chat], texts: Sequence[str], padding_
     from PIL import Image
 
     images = [[Image.fromarray(picture.image) for picture in pictures(chat)] for chat in chats]
+    if is_paligemma(processor):
+        return encode_prompts(processor, images, texts, padding_side)
     return processor(
         text=list(texts),
         images=images if any(images) else None,

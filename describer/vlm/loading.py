@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 
 from describer.devices import multiplies_bfloat16
 from describer.errors import ModelError
+from describer.vlm.paligemma import adopt
 from describer.vlm.shim import load_processor
 
 QUANTIZE = ("4bit", "8bit")
@@ -44,7 +45,7 @@ def load_parts(
     """(processor, model in eval mode); only safetensors are read. ModelError in one sentence otherwise."""
     _check_folder(source)
     try:
-        processor = load_processor(source, trust_remote_code)
+        processor = adopt(load_processor(source, trust_remote_code))
         if not hasattr(processor, "image_processor") or not hasattr(processor, "tokenizer"):
             raise ModelError(f"{source}: not a vision-language model (no image processor); choose another.")
         if processor.tokenizer.pad_token is None:

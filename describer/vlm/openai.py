@@ -12,6 +12,7 @@ from typing import Any
 from describer.errors import ModelError
 from describer.messages import Chat, Message, Text
 from describer.vlm.base import Generated, GenerationSettings, ServerOptions
+from describer.vlm.coordinates import style_of, with_boxes
 from describer.vlm.endpoint import Endpoint, RejectedError
 from describer.vlm.picture_uri import picture_uri
 
@@ -48,7 +49,7 @@ class OpenAIVLM:
     def _ask(self, chat: Chat, settings: GenerationSettings, stop: threading.Event) -> Generated:
         body = {
             "model": self._model,
-            "messages": [self._message(message) for message in chat],
+            "messages": [self._message(message) for message in with_boxes(chat, style_of(self._model))],
             "max_tokens": settings.max_new_tokens,
             "temperature": settings.temperature,
             "seed": settings.seed,

@@ -13,6 +13,7 @@ from torch import Tensor
 from describer.errors import ModelError
 from describer.messages import Chat
 from describer.vlm.chats import control_words, encode, render_sample
+from describer.vlm.paligemma import mark_answers
 
 IGNORED = -100
 """Label of tokens that carry no loss."""
@@ -89,6 +90,7 @@ class ProcessorData:
             end = int(inputs["attention_mask"][row].sum())
             start = end - answer_length(self._processor.tokenizer, prompt, target)
             labels[row, start:end] = inputs["input_ids"][row, start:end]
+        mark_answers(self._processor, inputs, labels != IGNORED)
         return Batch(dict(inputs), labels)
 
 

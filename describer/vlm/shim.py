@@ -7,6 +7,7 @@ needs torchvision. Frames are all that is sent here, so an image-only subclass d
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 VIDEO = "video_processor"
@@ -45,7 +46,8 @@ def image_only(family: Any) -> Any:
     members = {
         "get_attributes": classmethod(get_attributes),
         "from_args_and_dict": classmethod(from_args_and_dict),
-        VIDEO: None,
+        # SmolVLM reads these two of it for every prompt, and uses them for videos only.
+        VIDEO: SimpleNamespace(num_frames=None, fps=None),
         "__module__": family.__module__,
     }
     shim: Any = type(family.__name__, (family,), members)

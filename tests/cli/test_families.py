@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shutil
 from pathlib import Path
 
 import cv2
@@ -14,7 +14,7 @@ from describer.cli import run
 from describer.seg.synth import render
 from describer.vlm.lora import add_lora, save_adapter
 from tests.tiny import save_tiny_scene_model
-from tests.vlm.tiny import save_tiny_idefics3, save_tiny_llava, save_tiny_qwen2_vl
+from tests.vlm.families import FAMILIES, checkpoint
 
 
 def _widen_context(folder: Path) -> None:
@@ -24,15 +24,15 @@ def _widen_context(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config))
 
 
-@pytest.mark.parametrize("save", [save_tiny_idefics3, save_tiny_qwen2_vl, save_tiny_llava])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_annotate_with_another_architecture_and_its_adapter(
-    save: Callable[[Path], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    family: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     frames = tmp_path / "frames"
     frames.mkdir()
-    for i in range(2):
-        cv2.imwrite(str(frames / f"{i}.png"), render(i, "laparoscopy", (160, 128)).image[..., ::-1])
-    base, scene = save(tmp_path / "base"), save_tiny_scene_model(tmp_path / "scene")
+    cv2.imwrite(str(frames / "0.png"), render(0, "laparoscopy", (160, 128)).image[..., ::-1])
+    base, scene = tmp_path / "base", save_tiny_scene_model(tmp_path / "scene")
+    shutil.copytree(checkpoint(family), base)
     _widen_context(base)
     adapted = add_lora(AutoModelForImageTextToText.from_pretrained(base), rank=2)
     save_adapter(adapted, tmp_path / "lora", base.name)
@@ -41,7 +41,7 @@ def test_annotate_with_another_architecture_and_its_adapter(
     assert run(["annotate", str(frames), "-o", str(tmp_path / "out"), *options, "--json"]) == 0
 
     summary = json.loads(capsys.readouterr().out)
-    assert (summary["frames"], summary["failures"]) == (2, 0)
+    assert (summary["frames"], summary["failures"]) == (1, 0)
     records = [json.loads(line) for line in (tmp_path / "out" / "annotations.jsonl").open()]
     for record in records:
         assert len(record["descriptions"]) == len(record["scene"]["regions"]) + 1

@@ -32,6 +32,7 @@ def names(chat) -> list[str]:
         ("facts", PromptOptions(crop=False)),
         ("facts,crop", PromptOptions()),
         (" crop , overlay ", PromptOptions(facts=False, overlay=True)),
+        ("facts,box", PromptOptions(crop=False, box=True)),
     ],
 )
 def test_options_parse(text, options):
@@ -56,6 +57,8 @@ def test_options_round_trip_as_a_dict():
             PromptOptions.from_dict(bad)
     with pytest.raises(InputError, match="overlay"):
         PromptOptions(frame=False, overlay=True)
+    with pytest.raises(InputError, match="turn 'facts' on"):
+        PromptOptions(facts=False, box=True)
 
 
 def test_a_region_chat():
@@ -66,6 +69,15 @@ def test_a_region_chat():
         '"touches":["hook 2"],"activity":"dissection"}\n'
         "Describe region 4."
     )
+
+
+def test_a_box_is_of_the_frame_and_told_where_that_is_shown():
+    x0, y0, x1, y1 = SCENE.region(4).box_xyxy
+    width, height = SIZE_WH
+    told = prompt_text(region_chat(FRAME, SCENE, 4, PromptOptions(box=True)))
+    assert f'"box":"<box {x0 / width:.5f} {y0 / height:.5f} {x1 / width:.5f} {y1 / height:.5f}>"}}' in told
+    assert "<box" not in prompt_text(region_chat(FRAME, SCENE, 4, PromptOptions(box=True, frame_with_crop=False)))
+    assert "<box" not in prompt_text(scene_chat(FRAME, SCENE, PromptOptions(box=True)))
 
 
 def test_a_scene_chat_and_questions():

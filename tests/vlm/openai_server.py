@@ -34,7 +34,7 @@ class Fault:
 
 @dataclass
 class State:
-    """``faults`` are used up one a request; ``refuse(body)`` may give one for every request it is about."""
+    """``faults`` are used up one a request, ``first_delay_s`` by the next one; ``refuse(body)`` may give one for every request it is about."""
 
     faults: list[Fault] = field(default_factory=list)
     refuse: Any = None
@@ -42,6 +42,7 @@ class State:
     unknown: frozenset[str] = frozenset()
     logprobs: bool = True
     delay_s: float = 0.0
+    first_delay_s: float = 0.0
     key: str | None = None
     requests: list[dict[str, Any]] = field(default_factory=list)
     at_once: int = 0
@@ -95,7 +96,8 @@ class Handler(BaseHTTPRequestHandler):
             state.at_once += 1
             state.most_at_once = max(state.most_at_once, state.at_once)
             fault = state.faults.pop(0) if state.faults else None
-        time.sleep(state.delay_s)
+            delay_s, state.first_delay_s = state.delay_s + state.first_delay_s, 0.0
+        time.sleep(delay_s)
         with state.lock:
             state.at_once -= 1
         fault = fault or (state.refuse(body) if state.refuse else None)

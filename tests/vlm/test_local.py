@@ -10,7 +10,7 @@ from describer.vlm import GenerationSettings, load_vlm
 from describer.vlm.loading import pick_device, pick_dtype
 from describer.vlm.local import TransformersVLM
 from tests.vlm.contract import CHATS, BackendContract, chat
-from tests.vlm.tiny import save_tiny_idefics3, save_tiny_llava, save_tiny_qwen2_vl
+from tests.vlm.tiny import save_tiny_llava
 
 
 class TestLlava(BackendContract):
@@ -61,18 +61,6 @@ def _prompt(vlm, one):
     from describer.vlm.chats import control_words, render_prompt
 
     return render_prompt(vlm.processor, one, control_words(vlm.processor))
-
-
-class TestIdefics3(BackendContract):
-    @pytest.fixture(scope="class")
-    def vlm(self, tmp_path_factory):
-        return load_vlm(str(save_tiny_idefics3(tmp_path_factory.mktemp("idefics3"))))
-
-
-class TestQwen2VLWithoutTorchvision(BackendContract):
-    @pytest.fixture(scope="class")
-    def vlm(self, tmp_path_factory):
-        return load_vlm(str(save_tiny_qwen2_vl(tmp_path_factory.mktemp("qwen"))))
 
 
 @pytest.fixture

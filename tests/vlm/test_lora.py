@@ -11,10 +11,10 @@ from describer.vlm.lora import add_lora, fingerprint, save_adapter
 from describer.vlm.samples import ProcessorData, Sample
 from describer.vlm.tuning import TuneOptions, train_vlm
 from tests.vlm.contract import CHATS, chat
-from tests.vlm.tiny import save_tiny_idefics3, save_tiny_llava, save_tiny_qwen2_vl
+from tests.vlm.families import FAMILIES, checkpoint
+from tests.vlm.tiny import save_tiny_idefics3, save_tiny_llava
 
 CPU = torch.device("cpu")
-FAMILIES = {"llava": save_tiny_llava, "idefics3": save_tiny_idefics3, "qwen2_vl": save_tiny_qwen2_vl}
 SAMPLES = [Sample(chat(f"What is {i}?", 1, i), "The hook.") for i in range(4)]
 SETTINGS = GenerationSettings(max_new_tokens=6)
 
@@ -43,7 +43,7 @@ def adapter(base, tmp_path_factory):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_adapters_of_every_family_are_saved_and_merged(family, tmp_path):
-    base = FAMILIES[family](tmp_path / "base")
+    base = checkpoint(family)
     model, processor, _ = tuned(base, tmp_path / "lora", steps=4)
     trained = [name for name, p in model.named_parameters() if p.requires_grad]
     assert trained

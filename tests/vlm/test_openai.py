@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from describer.errors import ModelError, ServerError
+from describer.messages import box_mark
 from describer.vlm import GenerationSettings, ServerOptions, load_vlm
 from describer.vlm import endpoint as endpoint_module
 from describer.vlm.endpoint import KEY_VARIABLE
@@ -61,6 +62,14 @@ def test_the_chat_arrives_as_it_was(server):
         assert np.array_equal(np.asarray(sent), meant.image)
 
 
+def test_boxes_are_written_as_the_servers_model_reads_them(server):
+    url, state = server
+    state.models = ("Qwen/Qwen2.5-VL-7B-Instruct",)
+    words = f"Describe region 1 at {box_mark((0, 20, 26, 40), (52, 40))}."
+    connect(url).generate([chat(words)], SHORT)
+    assert state.requests[0]["messages"][1]["content"][1]["text"] == "Describe region 1 at [0, 28, 28, 56]."
+
+
 def test_pictures_keep_to_the_limits(server):
     url, state = server
     connect(url, picture_side_px=26).generate([CHATS[0]], SHORT)
@@ -69,7 +78,7 @@ def test_pictures_keep_to_the_limits(server):
 
 def test_requests_overlap_up_to_the_limit(server):
     url, state = server
-    state.delay_s = 0.05
+    state.delay_s = 0.1
     many = [chat("What?", 0, i) for i in range(12)]
     connect(url, concurrency=4).generate(many, SHORT)
     assert state.most_at_once == 4
@@ -128,10 +137,10 @@ def test_what_the_server_rejects_is_sent_once(server):
 
 def test_an_answer_that_takes_too_long_is_asked_for_again(server):
     url, state = server
-    state.delay_s = 0.5
-    threading.Timer(0.3, lambda: setattr(state, "delay_s", 0.0)).start()
-    assert connect(url, timeout_s=0.15).generate([CHATS[0]], SHORT)[0].text
-    assert 2 <= len(state.requests) <= 5
+    vlm = connect(url, timeout_s=0.5)
+    state.first_delay_s = 5.0
+    assert vlm.generate([CHATS[0]], SHORT)[0].text
+    assert len(state.requests) >= 2
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -154,10 +163,8 @@ def test_a_server_that_stays_away_stops_it_all(server):
     url, state = server
     vlm = connect(url, patience_s=0.2, concurrency=2)
     state.faults = [Fault(503, "")] * 1000
-    began = time.monotonic()
     with pytest.raises(ServerError, match=r"has not served for 0 s \(503\); start it and run the same command again"):
         vlm.generate(CHATS, SHORT)
-    assert time.monotonic() - began < 2
     state.faults = []
     assert vlm.generate(CHATS[:1], SHORT)[0].text
 
