@@ -145,16 +145,17 @@ def _pictures(pair: Pair, folders: Folders) -> tuple[CasePicture, ...]:
     if image is None:
         return ()
     if not known:
-        return (_packed("frame", image),)
+        return (packed_picture("frame", image),)
     size_wh = (image.shape[1], image.shape[0])
     return tuple(
-        _packed(title, draw_overlay(image, record, load_taxonomy(record.provenance.taxonomy)))
+        packed_picture(title, draw_overlay(image, record, load_taxonomy(record.provenance.taxonomy)))
         for title, record in known
         if record.frame.size_wh == size_wh
     )
 
 
-def _packed(title: str, image: np.ndarray) -> CasePicture:
+def packed_picture(title: str, image: np.ndarray) -> CasePicture:
+    """RGB uint8 (H, W, 3) as the JPEG of a report, at most 720 px wide."""
     height, width = image.shape[:2]
     if width > _WIDEST_PX:
         width, height = _WIDEST_PX, round(height * _WIDEST_PX / width)

@@ -44,16 +44,22 @@ class Chooser(Protocol):
         ...
 
 
-def choose(vlm: Any, chats: Sequence[Chat], candidates: Sequence[Sequence[str]]) -> list[Choice]:
-    """The likeliest of each chat's candidates under ``vlm``.
-
-    ModelError for a backend that gives no log-probabilities of given texts, and for a chat without candidates.
-    """
+def require_chooser(vlm: Any) -> None:
+    """ModelError for a backend that gives no log-probabilities of given texts, such as a server."""
     if not isinstance(vlm, Chooser):
         raise ModelError(
             f"{vlm.name} gives no log-probabilities of given answers, so it cannot choose among them; "
             "leave out --choices, or use a local model."
         )
+
+
+def choose(vlm: Any, chats: Sequence[Chat], candidates: Sequence[Sequence[str]]) -> list[Choice]:
+    """The likeliest of each chat's candidates under ``vlm``.
+
+    ModelError for a backend that gives no log-probabilities of given texts, and for a chat without candidates.
+    """
+    require_chooser(vlm)
     if len(chats) != len(candidates) or not all(candidates):
         raise ModelError("A closed question has no candidates; give at least one answer to choose from.")
-    return vlm.choose(chats, candidates)
+    chooser: Chooser = vlm
+    return chooser.choose(chats, candidates)
