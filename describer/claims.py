@@ -40,23 +40,28 @@ _PLACED = re.compile(
     r"\s+(?:(?:in|at|near) the\b|(?:is|are|lies?|enters?|covers?|fills?|takes?|shows?)\b)", re.IGNORECASE
 )
 _SENTENCE = re.compile(r"[^.;]+")
-_ARTICLE_AN = re.compile(r"\ban\s+$", re.IGNORECASE)
+# What leads to a word that is one of several, and the article of one that is not.
+_LEAD = re.compile(r"(?:,\s+and|,|;|\s+and|\s+or|\s+with)\s+(?:[\w]+\s+(?:of\s+)?)?$|\ban\s+$", re.IGNORECASE)
 # "Next to" is nearer than this share of the view's longer side.
 _NEAR = 0.05
 
 
-def faults(text: str, scene: Scene, taxonomy: Taxonomy, about: int | None = None) -> tuple[Fault, ...]:
+def faults(
+    text: str, scene: Scene, taxonomy: Taxonomy, about: int | None = None, *, hard_only: bool = False
+) -> tuple[Fault, ...]:
     """Everything that the scene refutes of a text about one region (or None, the whole scene), in order.
 
     Hard are the words of labels that the scene lacks and the text does not deny. The others are `refuted`.
     """
-    mentions, _ = link(text, scene, taxonomy, about)
     present = {region.label for region in scene.regions}
     absent = [
         Fault(f"{text[word.start : word.end]}: not in the scene", _backs_of_word(text, word), hard=True)
         for word in affirmed_labels(text, taxonomy)
         if word.label not in present
     ]
+    if hard_only:
+        return tuple(absent)
+    mentions, _ = link(text, scene, taxonomy, about)
     claims = refuted(Description(about, text, mentions), scene, taxonomy)
     return tuple(sorted((*absent, *claims), key=lambda fault: max(fault.backs)))
 
@@ -110,9 +115,9 @@ def _meant(scene: Scene, linked: int | None, label: str, about: int | None) -> l
 
 
 def _backs_of_word(text: str, word: Found) -> tuple[int, ...]:
-    """The word itself; "an" before it as well, since few things can follow that."""
-    article = _ARTICLE_AN.search(text[: word.start])
-    return (word.start,) if article is None else (article.start(), word.start)
+    """The word itself, and where the list it stands in could end or go on otherwise, or its "an"."""
+    lead = _LEAD.search(text[: word.start])
+    return (word.start,) if lead is None else (word.start, lead.start())
 
 
 def _number(scene: Scene, label: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -73,8 +73,10 @@ class Generated:
     tokens: tuple[int, ...] = field(default=(), compare=False, repr=False)
 
 
-Check = Callable[[str], tuple[Fault, ...]]
-"""The faults of a text, in the order of the text; a text and its beginning are judged by the same rule."""
+class Check(Protocol):
+    """The faults of a text, in the order of the text; ``hard_only`` asks for no others, which is faster."""
+
+    def __call__(self, text: str, *, hard_only: bool = False) -> tuple[Fault, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,16 @@
 
 A text without faults is never touched. Where one says what its check forbids, decoding goes back to before the word,
 closes the token that began it at that place, and goes on from there, so that the sentence is built anew around what
-may be said instead of being broken off in the middle of a word. A model that comes to the same again and again is
-decoded once more with every token closed that would complete a forbidden word, which cannot fail.
+may be said instead of being broken off in the middle of a word. From how far back is tried side by side, and what the
+model itself finds likeliest is kept. A model that comes to the same again and again is decoded once more with every
+token closed that would complete a forbidden word, which cannot fail.
 
 The check reads text, never tokens: it holds for any tokeniser, casing and spelling that the check itself knows.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,9 +23,9 @@ from describer.types import Fault
 from describer.vlm.base import Check, Checked, Generated, GenerationSettings
 
 _ROUNDS = 4
-_SOFT_ROUNDS = 3
-# At one place this many words are tried before a place farther back is.
-_TRIES = 2
+_SOFT_ROUNDS = 2
+# Nats a token that a text may become less likely where its fault was not a hard one: dearer, it stays and is flagged.
+_DEAR = 0.1
 _CANDIDATES = 64
 
 Tokens = tuple[int, ...]
@@ -77,7 +79,7 @@ class Following(LogitsProcessor):
     def _close_faulty(self, scores: Tensor, said: Tokens, check: Check) -> None:
         """Close the likeliest tokens until one may be said; the text so far may always end."""
         for token in scores.topk(min(_CANDIDATES, scores.shape[0])).indices.tolist():
-            if token in self._ends or not _hard(check(text_of(self._tokenizer, (*said, token)))):
+            if token in self._ends or not check(text_of(self._tokenizer, (*said, token)), hard_only=True):
                 return
             scores[token] = -float("inf")
         scores.fill_(-float("inf"))
@@ -92,15 +94,28 @@ class _Row:
     faults: tuple[Fault, ...]
     best: Generated
     left: tuple[Fault, ...]
+    least: float
     seen: list[str] = field(default_factory=list)
     closed: dict[Tokens, set[int]] = field(default_factory=dict)
 
-    def take(self, said: Generated, faults: tuple[Fault, ...]) -> None:
-        self.now, self.faults = said, faults
-        self.seen += [fault.what for fault in faults]
+    @classmethod
+    def of(cls, said: Generated, faults: tuple[Fault, ...]) -> _Row:
+        least = -float("inf") if _hard(faults) else _log(said) - _DEAR
+        return cls(said, faults, said, faults, least, [fault.what for fault in faults])
+
+    def take(self, tried: Sequence[tuple[Generated, tuple[Fault, ...]]]) -> None:
+        """Go on with the least faulty of some texts, of those the likeliest; with none when all are too unlikely."""
+        good = [(said, faults) for said, faults in tried if said.text and _log(said) >= self.least]
+        if not good:
+            self.faults = ()
+            return
+        self.now, self.faults = min(good, key=lambda pair: (_weight(pair[1]), -_log(pair[0])))
+        self.seen += [fault.what for fault in self.faults]
         # Of texts that are as faulty as each other the one that the model said first.
-        if _weight(faults) < _weight(self.left):
-            self.best, self.left = said, faults
+        if _weight(self.faults) < _weight(self.left):
+            self.best, self.left = self.now, self.faults
+            if not _hard(self.left):
+                self.least = _log(self.best) - _DEAR
 
 
 def decode_checked(
@@ -111,44 +126,48 @@ def decode_checked(
     ``decode`` is given row numbers and scripts. Rows whose first answer has no fault are decoded once.
     """
     first = decode(range(len(checks)), [None] * len(checks), settings)
-    rows = []
-    for said, check in zip(first, checks, strict=True):
-        faults = check(said.text)
-        rows.append(_Row(said, faults, said, faults, [fault.what for fault in faults]))
+    rows = [_Row.of(said, check(said.text)) for said, check in zip(first, checks, strict=True)]
     for turn in range(_ROUNDS):
-        todo = [i for i, row in enumerate(rows) if row.faults and (turn < _SOFT_ROUNDS or _hard(row.faults))]
-        scripts = [_another_way(rows[i], tokenizer) for i in todo]
-        _again(decode, rows, todo, scripts, checks, settings)
-    # The model's own words are tried from where the best text went wrong, then from the start.
+        todo = {
+            i: _other_ways(row, tokenizer)
+            for i, row in enumerate(rows)
+            if row.faults and (turn < _SOFT_ROUNDS or _hard(row.left))
+        }
+        _again(decode, rows, todo, checks, settings)
+    # The model's own words are kept up to where the best text went wrong; only when that fails, none of them.
     for keep in (True, False):
-        todo = [i for i, row in enumerate(rows) if _hard(row.left)]
-        scripts = [_closed_to_faults(rows[i], tokenizer, checks[i], keep) for i in todo]
-        _again(decode, rows, todo, scripts, checks, replace(settings, temperature=0.0))
+        last = {
+            i: [_closed_to_faults(row, tokenizer, checks[i], keep)] for i, row in enumerate(rows) if _hard(row.left)
+        }
+        _again(decode, rows, last, checks, replace(settings, temperature=0.0))
     return [Checked(row.best, _withheld(row)) for row in rows]
 
 
 def _again(
     decode: Decode,
     rows: list[_Row],
-    todo: list[int],
-    scripts: list[Script],
+    todo: dict[int, list[Script]],
     checks: Sequence[Check],
     settings: GenerationSettings,
 ) -> None:
-    if todo:
-        for i, said in zip(todo, decode(todo, scripts, settings)):
-            rows[i].take(said, checks[i](said.text))
+    """Decode some rows by all of their scripts, together, and let each take the best."""
+    numbers = [i for i, scripts in todo.items() for _ in scripts]
+    if not numbers:
+        return
+    said = decode(numbers, [script for scripts in todo.values() for script in scripts], settings)
+    for i in todo:
+        tried = [answer for number, answer in zip(numbers, said) if number == i]
+        rows[i].take([(answer, checks[i](answer.text)) for answer in tried])
 
 
-def _another_way(row: _Row, tokenizer: Any) -> Script:
-    """Back to before the first fault, with the token closed that began it."""
-    prefix: Tokens = ()
+def _other_ways(row: _Row, tokenizer: Any) -> list[Script]:
+    """Back to before the first fault, as far as each of its ways back, with the token closed that led to it."""
+    ways: dict[Tokens, Script] = {}
     for back in row.faults[0].backs:
         prefix = _tokens_before(row.now, back, tokenizer)
-        if len(row.closed.get(prefix, ())) < _TRIES:
-            break
-    row.closed.setdefault(prefix, set()).add(row.now.tokens[len(prefix)])
-    return Script(prefix, row.closed)
+        row.closed.setdefault(prefix, set()).add(row.now.tokens[len(prefix)])
+        ways[prefix] = Script(prefix, row.closed)
+    return list(ways.values())
 
 
 def _closed_to_faults(row: _Row, tokenizer: Any, check: Check, keep: bool) -> Script:
@@ -176,6 +195,10 @@ def text_of(tokenizer: Any, tokens: Sequence[int]) -> str:
 
 def _hard(faults: Sequence[Fault]) -> bool:
     return any(fault.hard for fault in faults)
+
+
+def _log(said: Generated) -> float:
+    return math.log(max(said.confidence or 0.0, 1e-9))
 
 
 def _weight(faults: Sequence[Fault]) -> tuple[int, int]:
