@@ -56,7 +56,8 @@ class PromptOptions:
         return cls(facts="facts" in words, overlay="overlay" in words, crop="crop" in words, box="box" in words)
 
     def to_dict(self) -> dict[str, bool]:
-        return asdict(self)
+        """All options; ``box`` only where it is on, so that a run begun before it existed goes on."""
+        return {name: value for name, value in asdict(self).items() if name != "box" or value}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> PromptOptions:

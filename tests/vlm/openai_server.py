@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import io
 import json
@@ -13,7 +14,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -34,7 +34,8 @@ class Fault:
 
 @dataclass
 class State:
-    """``faults`` are used up one a request, ``first_delay_s`` by the next one; ``refuse(body)`` may give one for every request it is about."""
+    """``faults`` are used up one a request, ``first_delay_s`` by the next one; ``refuse(body)`` may give a fault for
+    every request it is about."""
 
     faults: list[Fault] = field(default_factory=list)
     refuse: Any = None
@@ -128,13 +129,14 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in {"Content-Length": str(len(data)), **(headers or {})}.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(data)
+        with contextlib.suppress(ConnectionError):  # a client that did not wait
+            self.wfile.write(data)
 
     def log_message(self, *_: Any) -> None:
         """Quiet."""
 
 
-@contextmanager
+@contextlib.contextmanager
 def serving(state: State | None = None, port: int = 0) -> Iterator[tuple[str, State]]:
     """(base URL, state) of a server in this process."""
     state = state or State()

@@ -67,7 +67,7 @@ def test_boxes_are_written_as_the_servers_model_reads_them(server):
     state.models = ("Qwen/Qwen2.5-VL-7B-Instruct",)
     words = f"Describe region 1 at {box_mark((0, 20, 26, 40), (52, 40))}."
     connect(url).generate([chat(words)], SHORT)
-    assert state.requests[0]["messages"][1]["content"][1]["text"] == "Describe region 1 at [0, 28, 28, 56]."
+    assert state.requests[0]["messages"][1]["content"][1]["text"] == "Describe region 1 at [0, 28, 42, 56]."
 
 
 def test_pictures_keep_to_the_limits(server):
