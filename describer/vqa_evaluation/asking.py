@@ -30,7 +30,9 @@ from describer.vqa_sets.question import Question
 from describer.wording import sentence_case
 
 if TYPE_CHECKING:
+    from describer.clips import OpenedClip
     from describer.pipeline import Describer
+    from describer.vqa import Opened
 
 PLAIN = "as asked"
 OTHER_FRAME, BLACK, NO_IMAGE, REWORDED = "another frame's image", "black image", "no image", "reworded question"
@@ -96,7 +98,7 @@ def units(
 ) -> tuple[list[Unit], dict[str, str]]:
     """All that is to be asked, grouped by pictures, and why a control is left out.
 
-    ``pictures`` are those of each question's id. The first units ask as the set does.
+    ``pictures`` are those of each question's id. Units with the same pictures follow each other.
     """
     grouped: dict[tuple[Path, ...], list[Asked]] = {}
     for question in questions:
@@ -120,7 +122,7 @@ def units(
         Unit(REWORDED, tuple(replace(asked, text=reworded(asked.text)) for asked in group), files)
         for files, group in grouped.items()
     ]
-    return made, skipped
+    return sorted(made, key=lambda unit: unit.files), skipped
 
 
 def _size_wh(file: Path) -> tuple[int, int]:
@@ -134,6 +136,7 @@ def _size_wh(file: Path) -> tuple[int, int]:
 
 def ask_units(made: Sequence[Unit], ask: AskOn, book: Book, progress: Callable[[int], object] | None = None) -> None:
     """Ask what the book does not have yet; a picture that cannot be read becomes an error a question."""
+    shown: tuple[Unit, list[np.ndarray]] | None = None
     for unit in made:
         missing = [asked for asked in unit.asked if (unit.condition, asked.id) not in book.answers]
         if progress and len(missing) < len(unit.asked):
@@ -146,7 +149,9 @@ def ask_units(made: Sequence[Unit], ask: AskOn, book: Book, progress: Callable[[
         for start in range(0, len(groups), _TOGETHER):
             chunk = groups[start : start + _TOGETHER]
             try:
-                said = ask(unit.images(), [group[0] for group in chunk])
+                if shown is None or (shown[0].files, shown[0].black_wh) != (unit.files, unit.black_wh):
+                    shown = unit, unit.images()
+                said = ask(shown[1], [group[0] for group in chunk])
             except InputError as error:
                 said = [Said("", error=str(error))] * len(chunk)
             book.add(unit.condition, [(asked.id, one) for group, one in zip(chunk, said) for asked in group])
@@ -247,11 +252,15 @@ def asks_of(describer: Describer, closed: bool) -> AskOn:
     """
     if closed:
         require_chooser(describer.vlm)
+    last: list[tuple[Sequence[np.ndarray], Opened | OpenedClip]] = []
 
     def ask(images: Sequence[np.ndarray], asked: Sequence[Asked]) -> list[Said]:
         if not images:
             return _unseen(describer, asked)
-        opened = describer.open(images[0]) if len(images) == 1 else describer.open_clip(images)
+        # The same pictures again, under another condition: their scenes are found once.
+        if not last or last[0][0] is not images:
+            last[:] = [(images, describer.open(images[0]) if len(images) == 1 else describer.open_clip(images))]
+        opened = last[0][1]
         answers = opened.ask_all([AskedQuestion(one.text, choices=one.choices) for one in asked])
         return [_said(answer) for answer in answers]
 

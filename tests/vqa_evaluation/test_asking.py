@@ -127,6 +127,11 @@ class TestDescriber:
         assert (colour.answer, colour.confidence, colour.by) == ("It is green.", 0.9, "model")
         assert square.answer == "Yes, there is."
 
+    def test_a_picture_is_opened_once_whatever_the_conditions(self, asked):
+        describer, (found, pictures) = Seeing(), asked
+        ask_units(units(found, pictures, False, True)[0], asks_of(describer, False), Book(None, {}))
+        assert describer.opened == len(set(pictures.values())) + 1, "every frame, and one black picture"
+
     def test_without_a_picture_the_model_gets_the_question_alone(self):
         vlm = Blind()
         ask = asks_of(Seeing(vlm), closed=False)
