@@ -34,7 +34,14 @@ class OpenedClip:
         if not frames:
             raise InputError("the clip has no frames; give at least one.")
         self.frames, self.scenes = tuple(frames), tuple(_followed(frames, scenes))
+        self.taxonomy = answerer.taxonomy
         self._answerer = answerer
+
+    def of(self, answer: Answer) -> tuple[Frame, Scene]:
+        """The frame that an answer's region ids belong to, the last of its frames, and its scene."""
+        last = answer.frames[-1] if answer.frames else self.frames[-1].ref
+        at = next(i for i, frame in enumerate(self.frames) if frame.ref == last)
+        return self.frames[at], self.scenes[at]
 
     def ask(self, question: str, region: int | None = None, choices: Sequence[str] | None = None) -> Answer:
         """The answer to one question; ``region`` is one of the last frame's."""

@@ -17,7 +17,7 @@ from describer.eval.answers import normalise, number_of, same_answer
 from describer.mentions import find_labels
 from describer.messages import Chat
 from describer.prompts.build import PromptOptions, question_chat
-from describer.prompts.evidence import Evidence, Noun, Query, look_up, read_question
+from describer.prompts.evidence import UNKNOWN_THING, Evidence, Noun, Query, look_up, read_question
 from describer.prompts.grounding import ground
 from describer.prompts.questions.offers import plain
 from describer.scope import refusal
@@ -79,8 +79,12 @@ class Opened:
     """
 
     def __init__(self, answerer: Answerer, frame: Frame, scene: Scene) -> None:
-        self.frame, self.scene = frame, scene
+        self.frame, self.scene, self.taxonomy = frame, scene, answerer.taxonomy
         self._answerer = answerer
+
+    def of(self, answer: Answer) -> tuple[Frame, Scene]:
+        """The frame that an answer's region ids belong to, and its scene."""
+        return self.frame, self.scene
 
     def ask(self, question: str, region: int | None = None, choices: Sequence[str] | None = None) -> Answer:
         """The answer to one question; RecordError for a region that the scene does not have."""
@@ -167,9 +171,11 @@ def _said(answerer: Answerer, plans: Sequence[_Plan]) -> list[tuple[str, float |
 def _answer(answerer: Answerer, plan: _Plan, said: str, sure: float | None, made: Provenance) -> Answer:
     evidence, taxonomy = plan.evidence, answerer.taxonomy
     exact = None if evidence is None or evidence.text is None else _offered(evidence.text, plan)
+    agrees: bool | None
     if exact is None or evidence is None:
-        text, agrees = said, None
-        confidence = _looked(sure, evidence)
+        text, agrees, confidence = said, None, _looked(sure, evidence)
+    elif evidence.kind == UNKNOWN_THING:
+        text, agrees, confidence = exact, None, evidence.confidence
     else:
         text, agrees = exact, same_meaning(said, exact, taxonomy, evidence.kind)
         confidence = _combined(evidence.confidence, sure, agrees)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from describer import __version__
-from describer.cli import annotate, bench, bench_guard, cloud, data, demo, evaluate, synth, train
+from describer.cli import annotate, ask, bench, bench_guard, cloud, data, demo, evaluate, synth, train
 from describer.errors import DescriberError
 
 # Recent typer carries its own copy of click; this is the class of usage errors in either.
@@ -37,6 +37,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("annotate")(annotate.annotate)
+app.command("ask")(ask.ask)
 app.command("demo")(demo.demo)
 app.command("evaluate")(evaluate.evaluate)
 app.command("cloud")(cloud.cloud)

@@ -30,6 +30,7 @@ from describer.wording import gerund, sentence_case
 
 # How sure a scene is of what it does not have, or of a geometry of two regions: no score of its own says so.
 _ABSENT = 0.8
+UNKNOWN_THING = "unknown thing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def look_up(query: Query, scene: Scene, taxonomy: Taxonomy) -> Evidence | None:
     """
     unknown = next((noun for noun in query.nouns if not noun.known), None)
     if unknown is not None:
-        return Evidence("unknown thing", f"I see no {unknown.label}, but I was not taught to know one.", (), 0.2)
+        return Evidence(UNKNOWN_THING, f"I see no {unknown.label}, but I was not taught to know one.", (), 0.2)
     groups = [_regions(scene, noun) for noun in query.nouns]
     missing = next((noun for noun, group in zip(query.nouns, groups) if not group), None)
     if missing is not None and query.kind not in _OF_THE_ABSENT:

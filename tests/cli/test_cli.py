@@ -54,6 +54,7 @@ def test_starting_loads_nothing_heavy():
     [
         [],
         ["annotate"],
+        ["ask"],
         ["evaluate"],
         ["synth"],
         ["train"],
@@ -84,6 +85,7 @@ def test_version(capsys):
         ["nonsense"],
         ["annotate"],
         ["annotate", "x"],
+        ["ask", "x"],
         ["annotate", "x", "-o", "y", "--batch-size", "0"],
         ["annotate", "x", "-o", "y", "--fps", "many"],
         ["synth", "x", "--size", "640"],
