@@ -223,3 +223,74 @@ def language_card(runs: Mapping[str, Mapping[str, Any]], recipe: str, licence: s
             "",
         ]
     )
+
+
+def adapter_card(recipe: Mapping[str, Any], build: Mapping[str, Any]) -> str:
+    """The card of an adapter that `describer train vlm --data` made, from its recipe and its data's build.json."""
+    scores, options = recipe["scores"], recipe["options"]
+    names = [name for name in scores["base + adapter"] if name != "n"]
+    kind = "QLoRA" if options["quantize"] else "LoRA"
+    rows = [
+        f"| {run} | " + " | ".join(_number(scores[run].get(name)) for name in names) + " |"
+        for run in ("base", "base + adapter")
+    ]
+    table = ["| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|", *rows] if names else []
+    held = f"On {scores['n']} held-out chats of videos that were not trained on:" if names else "Nothing was held out."
+    return "\n".join(
+        [
+            f"# {kind} adapter of {recipe['base']}",
+            "",
+            f"Made by describer {recipe['versions']['describer']}. {_USE}",
+            "",
+            held,
+            "",
+            *table,
+            "",
+            f"Rank {options['rank']}, alpha {options['alpha']}, layers: {options['targets']}; "
+            f"{recipe['run']['steps']} steps of {options['batch_size']} chats, learning rate {options['lr']:g}, "
+            f"{recipe['run']['seconds'] / 60:.1f} minutes on {recipe['run']['device']}. Everything else is in "
+            "recipe.json; the prompts are in prompt_options.json and templates.json, the label set in taxonomy.yaml.",
+            "",
+            *_data_lines(build),
+            "",
+        ]
+    )
+
+
+def data_card(build: Mapping[str, Any]) -> str:
+    """The card of a folder of instruction data, from its build.json."""
+    options, totals = build["options"], {split: len(videos) for split, videos in build["videos"].items()}
+    rows = [f"| {c['split']} | {c['source']} | {c['kind']} | {c['masks']} | {c['chats']} |" for c in build["counts"]]
+    chats = {split: sum(c["chats"] for c in build["counts"] if c["split"] == split) for split in totals}
+    predicted = build["scene_model"] or "none"
+    return "\n".join(
+        [
+            "# Instruction data",
+            "",
+            f"Made by describer {build['version']} with `--prompt {options['prompt']} --predicted-share "
+            f"{options['predicted_share']:g} --seed {options['seed']}`. {_USE}",
+            "",
+            "train.jsonl and val.jsonl: one chat a line, `messages` as TRL and transformers read them, pictures by "
+            "path from this folder. llava_train.json and llava_val.json: the same for LLaVA's trainers.",
+            "",
+            f"{chats['train']} chats of {totals['train']} videos to train on, {chats['val']} of {totals['val']} held "
+            "out; no video is on both sides. Masks are the source's (true) or those of the scene model (predicted: "
+            f'{predicted}), on frames that it did not train on; "none" has no facts.',
+            "",
+            *_data_lines(build),
+            "",
+            "| split | source | kind | masks | chats |",
+            "|---|---|---|---|---|",
+            *rows,
+            "",
+            "Held-out videos: " + (", ".join(map(str, build["videos"]["val"][:50])) or "none") + ".",
+            f"Left out: {build['left_out']['frames']} frames that cannot be used, "
+            f"{len(build['left_out']['videos'])} videos of official test splits.",
+            "",
+        ]
+    )
+
+
+def _data_lines(build: Mapping[str, Any]) -> list[str]:
+    """A line a source, with its licence where that is known."""
+    return [f"- data: {s['name']} ({s['kind']}), licence {s['licence'] or 'not known to us'}" for s in build["sources"]]

@@ -1,4 +1,4 @@
-"""`describer data`: what datasets can be read, and what is in a folder."""
+"""`describer data`: what datasets can be read, what is in a folder, and chats to tune a language model on."""
 
 from __future__ import annotations
 
@@ -49,6 +49,71 @@ def list_datasets(as_json: Annotated[bool, typer.Option("--json", help="Print JS
         for key in ("layout", "classes", "grouping", "licence", "notes"):
             if entry[key]:
                 typer.echo(f"    {key:<9} {entry[key]}")
+
+
+@app.command("build")
+def build(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="Folders of annotations, of synth, of data list or of questions; JSONL of questions or captions.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the chats and their pictures.")],
+    prompt: Annotated[
+        str, typer.Option(help="What a chat shows, as annotate's --prompt: none, or a list of facts, overlay, crop.")
+    ] = "facts,crop",
+    scene_model: Annotated[
+        str, typer.Option(help="Whose predictions are mixed in: 'embedded' or a folder.")
+    ] = "embedded",
+    predicted_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of frames with predicted masks in place of true ones.")
+    ] = 0.5,
+    val_share: Annotated[float, typer.Option(min=0, max=1, help="Share of videos that are held out.")] = 0.1,
+    regions: Annotated[int, typer.Option(min=0, help="Most regions of a frame that are asked of.")] = 6,
+    questions: Annotated[int, typer.Option(min=0, help="Questions on a frame's scene.")] = 4,
+    limit: Annotated[int | None, typer.Option(min=1, help="Most frames of each source.")] = None,
+    images: Annotated[str, typer.Option(help="png keeps every pixel; jpeg takes a fifth of the space.")] = "png",
+    seen: Annotated[
+        list[str] | None, typer.Option(metavar="VIDEO", help="A video that the scene model trained on; repeat.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Split, mix and choice of questions.")] = 0,
+    device: Annotated[str, typer.Option(help="Of the scene model: auto, cpu, cuda or cuda:N.")] = "auto",
+) -> None:
+    """Turn labelled frames into chats that a language model is tuned on, split by video.
+
+    \b
+      describer data build my-frames corrected-annotations -o my-data
+      describer data build scenes CholecT50 my-questions.jsonl --predicted-share 0.7 -o my-data
+      describer data build endovis18_vqa=EndoVis18 --prompt facts -o my-data
+
+    OUT gets train.jsonl and val.jsonl (messages, for TRL and transformers), llava_train.json and llava_val.json, the
+    pictures, and a README with counts. Then: describer train vlm --data OUT. Killed, the same command goes on.
+    """
+    from describer.instruction_data import DataBuild, build_data
+    from describer.vlm.quiet import quiet
+
+    options = DataBuild(
+        sources=tuple(sources),
+        prompt=prompt,
+        scene_model=scene_model,
+        predicted_share=predicted_share,
+        val_share=val_share,
+        regions=regions,
+        questions=questions,
+        limit=limit,
+        images=images,
+        seen=tuple(seen or ()),
+        seed=seed,
+        device=device,
+    )
+    with quiet():
+        made = build_data(options, out, lambda text: typer.echo(text, err=True))
+    for split, videos in made["videos"].items():
+        chats = sum(count["chats"] for count in made["counts"] if count["split"] == split)
+        typer.echo(f"{split}: {chats} chats of {len(videos)} videos", err=True)
+    typer.echo(str(out))
 
 
 @app.command("check")

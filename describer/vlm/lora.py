@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import warnings
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -20,27 +22,69 @@ TARGETS = (
 """All linear layers of the language model in every tried family; no vision tower matches once excluded."""
 
 _VISION = r".*(?:vision|visual|image_encoder).*"
+_PROJECTOR = r".*(?:projector|connector|modality_projection|merger|aligner|embed_vision).*"
+FREEZABLE = ("vision", "projector")
+"""Parts that stay as they are unless asked otherwise; the language model's layers always get their updates."""
+
+_NAMED_TARGETS = {
+    "all": TARGETS,
+    "attention": TARGETS.replace("|gate_proj|up_proj|down_proj|fc1|fc2", ""),
+    "mlp": TARGETS.replace("q_proj|k_proj|v_proj|o_proj|out_proj|", ""),
+}
 _CONFIG, _WEIGHTS, _BASE = "adapter_config.json", "adapter_model.safetensors", "describer_base.json"
 _PREFIX = "base_model.model."
 
 
-def add_lora(model: Any, rank: int = 16, alpha: int = 32, dropout: float = 0.05) -> Any:
-    """A ``PeftModel`` around `model` that trains low-rank updates of the language model only (vision frozen).
+def add_lora(
+    model: Any,
+    rank: int = 16,
+    alpha: int = 32,
+    dropout: float = 0.05,
+    targets: str = "all",
+    frozen: Collection[str] = FREEZABLE,
+) -> Any:
+    """A ``PeftModel`` around `model` that trains low-rank updates of the language model.
 
-    A model loaded in 4 or 8 bits is prepared for training as QLoRA needs it.
+    `targets` are its linear layers: "all", "attention", "mlp", or a regular expression of whole layer names. What of
+    `FREEZABLE` is not `frozen` gets updates of all its linear layers too. A model loaded in 4 or 8 bits is prepared
+    for training as QLoRA needs it.
     """
     from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 
     if rank < 1:
         raise ModelError(f"The LoRA rank must be at least 1, got {rank}.")
+    unknown = sorted(set(frozen) - set(FREEZABLE))
+    if unknown:
+        raise ModelError(f"{', '.join(unknown)} cannot be frozen; choose of {', '.join(FREEZABLE)}.")
+    chosen: str | list[str] = _NAMED_TARGETS.get(targets, targets)
+    excluded: str | None = _VISION if targets in _NAMED_TARGETS else None
+    thawed = [part for part in FREEZABLE if part not in frozen]
+    if thawed:
+        chosen, excluded = _layers(model, str(chosen), thawed), None
     if getattr(model, "is_quantized", False):
-        model = prepare_model_for_kbit_training(model)
-    config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=TARGETS, exclude_modules=_VISION)
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+    config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=chosen, exclude_modules=excluded)
     try:
         return get_peft_model(model, config)
-    except ValueError as error:
+    except (ValueError, re.error) as error:
         kind = model.config.model_type
-        raise ModelError(f"No language-model layer for LoRA was found in this {kind} model.") from error
+        which = "language-model layer" if targets == "all" else f"layer {targets!r}"
+        raise ModelError(f"No {which} for LoRA was found in this {kind} model.") from error
+
+
+def _layers(model: Any, targets: str, thawed: Collection[str]) -> list[str]:
+    """Names of the linear layers of the targets and of the parts that are not frozen."""
+    from torch import nn
+
+    patterns = {"vision": _VISION, "projector": _PROJECTOR}
+    found = []
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Linear):
+            # Some towers hold their projector: there the projector's own name decides.
+            part = next((part for part in reversed(FREEZABLE) if re.fullmatch(patterns[part], name)), None)
+            if part in thawed or (part is None and re.fullmatch(targets, name)):
+                found.append(name)
+    return found
 
 
 def save_adapter(model: Any, folder: str | Path, base_name: str) -> None:

@@ -68,16 +68,20 @@ class LazySamples(Sequence[Sample]):
 
 
 class ProcessorData:
-    """Samples through ``processor(text, images)``: right for every family, as slow as its image processor."""
+    """Samples through ``processor(text, images)``: right for every family, as slow as its image processor.
 
-    def __init__(self, samples: Sequence[Sample], processor: Any) -> None:
+    ``sizes`` (n) grow with the samples' lengths, so that those of like length are batched together; a lazy sample's
+    length is known only when it is made, so without them all count as equal.
+    """
+
+    def __init__(self, samples: Sequence[Sample], processor: Any, sizes: Sequence[int] | None = None) -> None:
         self._samples, self._processor = samples, processor
+        self._sizes = np.ones(len(samples), np.int64) if sizes is None else np.asarray(sizes, np.int64)
         self._words = control_words(processor)
 
     @property
     def lengths(self) -> np.ndarray:
-        """All equal: a lazy sample's length is known only when it is made."""
-        return np.ones(len(self._samples), dtype=np.int64)
+        return self._sizes
 
     def batch(self, indices: Sequence[int] | np.ndarray) -> Batch:
         """Pad on the right, whatever the tokenizer does for generation."""

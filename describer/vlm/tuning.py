@@ -3,6 +3,9 @@
 LoRA as in "LoRA: Low-Rank Adaptation of Large Language Models" (arXiv 2106.09685); over 4- or 8-bit weights
 it is QLoRA (arXiv 2305.14314). A run has a budget of steps or of minutes; the learning rate follows a cosine
 over the share of the budget that is spent, so that a run ends annealed however fast the machine is.
+
+A step's samples are shared among the processes that `torchrun` or `accelerate launch` started and go through in
+`accumulate` parts; every answer token weighs the same wherever it is, so neither changes what is learned.
 """
 
 from __future__ import annotations
@@ -11,17 +14,20 @@ import csv
 import json
 import math
 import time
+import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from describer.errors import ModelError
+from describer.processes import average_gradients, mean_over_processes, processes
 from describer.vlm.samples import IGNORED, Batch, BatchOrder, TrainingData
 
 CHECKPOINT = "checkpoint.pt"
@@ -40,12 +46,16 @@ class TuneOptions:
     """How long and how hard to train. Give exactly one of `minutes` (wall clock, all included) and `steps`.
 
     `warmup` is the share of the budget over which the learning rate rises; `eval_minutes` and
-    `checkpoint_minutes` are how often the callback runs and the run can be resumed from.
+    `checkpoint_minutes` are how often the callback runs and the run can be resumed from. `batch_size` is one step's,
+    over all processes and `accumulate` parts. `checkpointing` computes activations again instead of keeping them: a
+    third slower, a fraction of the memory.
     """
 
     minutes: float | None = None
     steps: int | None = None
     batch_size: int = 16
+    accumulate: int = 1
+    checkpointing: bool = False
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
     warmup: float = 0.03
@@ -59,10 +69,12 @@ class TuneOptions:
     def __post_init__(self) -> None:
         if (self.minutes is None) == (self.steps is None):
             raise ModelError("Give exactly one of minutes and steps for training.")
-        for name in ("minutes", "steps", "batch_size", "learning_rate", "clip_norm", "log_every"):
+        for name in ("minutes", "steps", "batch_size", "accumulate", "learning_rate", "clip_norm", "log_every"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ModelError(f"{name} must be above 0, got {value}.")
+        if self.batch_size % self.accumulate:
+            raise ModelError(f"batch_size {self.batch_size} does not divide into {self.accumulate} parts.")
         if not 0 <= self.warmup < 1:
             raise ModelError(f"warmup must be a share in [0, 1), got {self.warmup}.")
 
@@ -95,12 +107,14 @@ def train_vlm(
     """
     run = _Run(model, data, options, Path(run_dir) if run_dir else None)
     run.resume()
+    if options.checkpointing:
+        _checkpoint_activations(model)
     model.train()
     run.start_clock()
     try:
         while (fraction := run.fraction()) < 1:
             run.train_step(fraction)
-            if run.step % options.log_every == 0 and progress:
+            if run.step % options.log_every == 0 and progress and run.speaks:
                 progress(run.step, run.loss, run.speed(), run.seconds_left())
             if evaluate and run.due("eval", options.eval_minutes):
                 run.evaluate(evaluate)
@@ -112,14 +126,37 @@ def train_vlm(
     if evaluate:
         run.evaluate(evaluate)
     run.save()
+    processes().wait_for_everyone()
     model.eval()
     return TuneResult(run.step, run.samples, run.elapsed(), run.loss)
 
 
+def _checkpoint_activations(model: Any) -> None:
+    core = model.get_base_model() if hasattr(model, "get_base_model") else model
+    try:
+        with warnings.catch_warnings():
+            # The name goes in transformers 6; the one that replaces it is not in 5.19 yet.
+            warnings.simplefilter("ignore", FutureWarning)
+            core.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    except (ValueError, AttributeError) as error:
+        kind = getattr(core.config, "model_type", "this")
+        raise ModelError(f"A {kind} model cannot checkpoint activations; train it without.") from error
+    # Beside an adapter transformers makes the embeddings' outputs require gradients, which only the reentrant kind
+    # needs: a frozen vision tower would keep all its activations for gradients that nobody reads.
+    core.disable_input_require_grads()
+
+
 class _Run:
-    """The state of one run, in memory and on disk."""
+    """The state of one run, in memory and on disk; of several processes the first speaks and writes."""
 
     def __init__(self, model: Any, data: TrainingData, options: TuneOptions, folder: Path | None) -> None:
+        us = processes()
+        self.rank, self.world, self.speaks = us.process_index, us.num_processes, us.is_main_process
+        if min(options.batch_size, len(data.lengths)) < self.world:
+            raise ModelError(
+                f"{self.world} processes cannot share a step of {min(options.batch_size, len(data.lengths))} samples; "
+                "raise the batch size or start fewer."
+            )
         self.model, self.data, self.options, self.folder = model, data, options, folder
         named = {name: p for name, p in model.named_parameters() if p.requires_grad}
         if not named:
@@ -138,6 +175,7 @@ class _Run:
         self._spent = 0.0
         self._began = time.monotonic()
         self._begun_samples = 0
+        self._now: float | None = None
         self._last: dict[str, float] = {}
 
     # ------------------------------------------------------------------ time
@@ -147,6 +185,10 @@ class _Run:
         self._last = {"eval": self.elapsed(), "checkpoint": self.elapsed()}
 
     def elapsed(self) -> float:
+        """Seconds so far; of several processes their mean at the last step, since all must stop at the same one."""
+        return self._here() if self.world == 1 or self._now is None else self._now
+
+    def _here(self) -> float:
         return self._spent + time.monotonic() - self._began
 
     def fraction(self) -> float:
@@ -174,14 +216,29 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         indices = self.order.at(self.step)
-        batch = self.data.batch(indices).to(self.device)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.options.bf16):
-            loss = answer_loss(self.model, batch)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss = self._backward(indices)
+        average_gradients(list(self.named.values()))
         nn.utils.clip_grad_norm_(self.named.values(), self.options.clip_norm)
         self.optimizer.step()
-        self._count(float(loss.detach()), len(indices), rate)
+        if self.world > 1:
+            loss, self._now = mean_over_processes(torch.tensor([loss, self._here()], device=self.device)).tolist()
+        self._count(loss, len(indices), rate)
+
+    def _backward(self, indices: np.ndarray) -> float:
+        """Gradients of this process's part of the step; its loss, whose mean over processes is the step's."""
+        mine = indices[self.rank :: self.world]
+        parts = [self.data.batch(part) for part in np.array_split(mine, min(self.options.accumulate, len(mine)))]
+        counts = [int((part.labels[:, 1:] != IGNORED).sum()) for part in parts]
+        # A token weighs the same in a part or process with few of them as in one with many.
+        total = mean_over_processes(torch.tensor(float(sum(counts)), device=self.device)).item()
+        loss = 0.0
+        for part, count in zip(parts, counts):
+            with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.options.bf16):
+                share = answer_loss(self.model, part.to(self.device)) * (count / total)
+            share.backward()
+            loss += float(share.detach())
+        return loss
 
     def _count(self, loss: float, samples: int, rate: float) -> None:
         if not math.isfinite(loss):
@@ -193,6 +250,8 @@ class _Run:
             self._log(rate)
 
     def evaluate(self, callback: Evaluate) -> None:
+        if not self.speaks:
+            return
         self.model.eval()
         with torch.no_grad():
             scores = dict(callback(self.model))
@@ -202,7 +261,7 @@ class _Run:
     # ------------------------------------------------------------------ disk
 
     def _log(self, rate: float, scores: Mapping[str, float] | None = None) -> None:
-        if self.folder is None:
+        if self.folder is None or not self.speaks:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         new = not (self.folder / LOG).exists()
@@ -220,7 +279,7 @@ class _Run:
 
     def save(self) -> None:
         """Write the checkpoint whole or not at all."""
-        if self.folder is None:
+        if self.folder is None or not self.speaks:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = self.folder / (CHECKPOINT + ".partial")
@@ -235,7 +294,7 @@ class _Run:
         partial.replace(self.folder / CHECKPOINT)
 
     def resume(self) -> None:
-        torch.manual_seed(self.options.seed)
+        torch.manual_seed(self.options.seed + self.rank)
         if self.folder is None or not (self.folder / CHECKPOINT).exists():
             return
         path = self.folder / CHECKPOINT
@@ -248,7 +307,8 @@ class _Run:
             for name, parameter in self.named.items():
                 parameter.copy_(state["parameters"][name])
         self.optimizer.load_state_dict(state["optimizer"])
-        torch.set_rng_state(state["random"])
+        if self.rank == 0:
+            torch.set_rng_state(state["random"])
         self.step, self.samples, self._spent, self.loss = state["progress"]
 
 
