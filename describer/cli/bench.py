@@ -31,13 +31,13 @@ def speed(
     repeats: Annotated[int, typer.Option(min=1, help="Runs; the median is printed.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Seconds a 1280 x 1024 frame, 20 regions against one, and peak memory.
+    """Seconds a 1280 x 1024 frame, 20 regions together against one by one, a run against its models, peak memory.
 
     \b
       describer bench speed
       describer bench speed --vlm echo --repeats 3 --json
     """
-    from describer.bench import speed as measure
+    from describer.bench_speed import speed as measure
     from describer.pipeline import Describer
 
     _show(measure(Describer(scene_model, vlm, adapter, device), repeats), as_json)
@@ -55,7 +55,7 @@ def metrics(
       describer bench metrics
       describer bench metrics --items 500 --json
     """
-    from describer.bench import caption_speed
+    from describer.bench_metrics import caption_speed
 
     _show(caption_speed(items, references), as_json)
 

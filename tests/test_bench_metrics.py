@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from describer import bench, cli
+from describer import bench_metrics as bench
+from describer import cli
 
 
 def test_captions_are_seeded_and_of_the_asked_size():
