@@ -15,7 +15,7 @@ from tests.tiny import save_tiny_scene_model
 
 
 def test_the_grid_covers_the_frame_without_overlap():
-    scene = grid_scene(as_frame(np.zeros((90, 120, 3), np.uint8)), 20)
+    scene = grid_scene(as_frame(np.zeros((512, 640, 3), np.uint8)), 20)
     masks = np.stack([region.mask.to_array() for region in scene.regions])
     assert len(masks) == 20 and masks.sum(0).max() == 1 and masks.any(0).mean() > 0.8
     assert {relation.predicate for relation in scene.relations} == {"touches"}
