@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
+
+import gradio as gr
 
 from describer.demo import look, talk
 from describer.demo.events import Settings
 from describer.demo.limits import take_picture, tidy_name, uploaded
 from describer.demo.models import Models
+from describer.errors import DescriberError
 from describer.records import to_dict
 from describer.vqa import answer_to_dict
+
+
+def _told(endpoint: Callable[..., dict]) -> Callable[..., dict]:
+    """Errors that the caller can mend reach the caller; of others Gradio says only that there was one."""
+
+    @functools.wraps(endpoint)
+    def answer(*arguments: Any) -> dict:
+        try:
+            return endpoint(*arguments)
+        except DescriberError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    return answer
 
 
 class Endpoints:
@@ -19,6 +37,7 @@ class Endpoints:
         self.models = models
         self.settings = settings
 
+    @_told
     def annotate(self, picture: dict) -> dict:
         """The record of a picture, as `describer annotate` writes it.
 
@@ -29,6 +48,7 @@ class Endpoints:
         with self.models.use() as describer:
             return to_dict(look.look_at(describer, image, name).annotation)
 
+    @_told
     def answer(self, picture: dict, question: str) -> dict:
         """The answer to a question about a picture, the regions it rests on and how sure the model is."""
         question = look.too_long(question, self.settings.limits.question_chars, "the question")

@@ -24,6 +24,9 @@ from describer.errors import DescriberError, InputError
 from describer.pictures import read_image
 
 
+_BROKEN = "That went wrong here, not at your side; the log of the demo says more."
+
+
 @dataclass(frozen=True)
 class Settings:
     """``uploads`` is the folder that uploads lie in, ``save_to`` the one that annotations may be saved to."""
@@ -153,6 +156,10 @@ class FrameEvents:
         except DescriberError as error:
             shown = {self.parts.chat: self._talk(visit)} if visit else {}
             yield {**shown, self.parts.message: said("error", str(error))}
+        except Exception:
+            # Whatever it was, the page must not seem to be thinking still; Gradio logs it.
+            yield {self.parts.chat: self._talk(visit), self.parts.message: said("error", _BROKEN)}
+            raise
 
     @friendly
     def rename(self, visit: Visit | None, event: gr.EventData) -> Answered:

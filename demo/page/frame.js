@@ -100,6 +100,7 @@
       element.firstChild.classList.toggle("empty", !view);
       bar.hidden = !view;
       depthButton.node.hidden = !(view && D.pixels.depth);
+      holder.dataset.frame = view ? view.key : "";
       stage.draw(view, view && D.pixels.picture, view && D.pixels.depth);
       if (!same) useTool("look");
       D.tell("regions");

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from describer import __version__
-from describer.cli import annotate, ask, bench, bench_guard, cloud, data, demo, evaluate, synth, train
+from describer.cli import annotate, ask, bench, bench_demo, bench_guard, cloud, data, demo, evaluate, synth, train
 from describer.errors import DescriberError
 
 # Recent typer carries its own copy of click; this is the class of usage errors in either.
@@ -44,6 +44,7 @@ app.command("cloud")(cloud.cloud)
 app.command("synth")(synth.synth)
 app.add_typer(train.app, name="train")
 app.add_typer(data.app, name="data")
+bench.app.command("demo")(bench_demo.demo)
 bench.app.command("guard")(bench_guard.guard)
 app.add_typer(bench.app, name="bench")
 
