@@ -30,6 +30,7 @@ def list_datasets(as_json: Annotated[bool, typer.Option("--json", help="Print JS
       describer data list
       describer data list --json
     """
+    from describer.cli.questions import entries as question_entries
     from describer.seg.datasets.catalogue import DATASETS
     from describer.taxonomy import load_taxonomy
 
@@ -41,6 +42,7 @@ def list_datasets(as_json: Annotated[bool, typer.Option("--json", help="Print JS
         else:
             entry["classes"] = "what the folder says"
         entries.append(entry | {"licence": dataset.licence or "not known to us", "notes": dataset.notes})
+    entries += question_entries()
     if as_json:
         typer.echo(json.dumps(entries, indent=2))
         return
@@ -138,7 +140,13 @@ def check(
     """
     from tqdm import tqdm
 
+    from describer.cli.questions import check_questions, holds_questions, lines
     from describer.seg.datasets.check import check as examine
+
+    if holds_questions(folder, name):
+        asked = check_questions(folder, name)
+        typer.echo(json.dumps(asked, indent=2) if as_json else "\n".join(lines(asked)))
+        return
 
     with tqdm(unit="frame", desc="check", disable=None, dynamic_ncols=True, leave=False) as bar:
         report = examine(folder, name, taxonomy, every, progress=bar.update)

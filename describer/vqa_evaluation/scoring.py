@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from describer.errors import InputError
 from describer.eval.answers import normalise, number_of
 from describer.eval.calibration import calibration_scores
 from describer.eval.counts import count_scores
-from describer.eval.intervals import mean_interval
+from describer.eval.intervals import Interval, mean_interval
 from describer.eval.reports.report import Case, Cases, Curve, ItemScores, Number, Report, Skip
 from describer.eval.vqa import vqa_scores
 from describer.evaluate.cases import packed_picture
@@ -132,7 +132,13 @@ def _whole(found: Scored, key: str, chosen: np.ndarray, about: str = "answers") 
         scores = vqa_scores(said, [q.answers[0] for q in questions], [q.type for q in questions])
         return float(getattr(scores, key))
 
-    return Number("vqa", key, about, of_whole(value, [found.videos[i] for i in chosen]), "questions")
+    return Number("vqa", key, about, _share(value, [found.videos[i] for i in chosen]), "questions")
+
+
+def _share(statistic: Callable[[np.ndarray], float], videos: Sequence[str]) -> Interval:
+    """A share that only a whole set has, with its interval by video, which ends where shares do."""
+    found = of_whole(statistic, videos)
+    return replace(found, low=max(found.low, 0.0), high=min(found.high, 1.0))
 
 
 def _counts(found: Scored) -> list[Number]:
@@ -149,8 +155,11 @@ def _counts(found: Scored) -> list[Number]:
         return value
 
     videos = [found.videos[i] for i in chosen]
-    keys = (("within_1", False), ("mae", True))
-    return [Number("counts", key, "counts", of_whole(of(key), videos), "questions", worse) for key, worse in keys]
+    within, mae = _share(of("within_1"), videos), of_whole(of("mae"), videos)
+    return [
+        Number("counts", "within_1", "counts", within, "questions"),
+        Number("counts", "mae", "counts", mae, "questions", lower_is_better=True),
+    ]
 
 
 def constant_answers(found: Scored) -> tuple[list[str], list[float]]:
@@ -217,7 +226,7 @@ def confidence_findings(
 
     about = "confidences"
     made = [
-        Number("calibration", key, about, of_whole(of(key), videos), "questions", key != "auroc")
+        Number("calibration", key, about, _share(of(key), videos), "questions", key != "auroc")
         for key in ("aurc", "auroc", "ece")
     ]
     whole, part = risk_at(1.0), risk_at(_COVERAGE)
@@ -226,12 +235,9 @@ def confidence_findings(
         return 1 - part(some) / whole(some) if whole(some) else 0.0
 
     at_part = f"at {_COVERAGE:.0%} coverage"
-    for key, statistic, worse in (
-        ("at full coverage", whole, True),
-        (at_part, part, True),
-        ("drop between, as a share", drop, False),
-    ):
-        made.append(Number("risk", key, about, of_whole(statistic, videos), "questions", worse))
+    for key, statistic in (("at full coverage", whole), (at_part, part)):
+        made.append(Number("risk", key, about, _share(statistic, videos), "questions", lower_is_better=True))
+    made.append(Number("risk", "drop between, as a share", about, of_whole(drop, videos), "questions"))
     scores = calibration_scores(sure.tolist(), right.tolist())
     curve = Curve("confidence of answers", RIGHT, scores.coverage, scores.risk, scores.n, "answers")
     picked = None if risk is None else pick_threshold(sure.tolist(), right.tolist(), risk, name)

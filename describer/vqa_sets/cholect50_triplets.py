@@ -149,7 +149,7 @@ def _core() -> dict[str, str]:
 
 
 DATASET = QuestionSet(
-    name="cholect50",
+    name="cholect50-vqa",
     title="CholecT50 triplets as questions: instrument, verb, target, phase",
     layout="labels/VIDxx.json and videos/VIDxx/NNNNNN.png, or a JSONL of file, sequence, phase, objects",
     marks=(_MARK,),

@@ -12,6 +12,7 @@ from describer.seg.datasets.catalogue import DATASETS
 from tests.seg.datasets.made import picture
 from tests.seg.datasets.test_cholec import TestScenes as Scenes
 from tests.seg.datasets.test_others import TestAutoLaparo as AutoLaparo
+from tests.vqa_sets.made import cholect50, endovis18_vqa, real_colon_vqa
 
 
 def test_the_list_names_every_dataset(capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,3 +74,22 @@ def test_a_folder_that_is_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert run(["data", "check", str(tmp_path), *arguments]) == 2
     error = capsys.readouterr().err
     assert error.startswith("Error: ") and error.count("\n") == 1 and "cholecseg8k" in error
+
+
+def test_question_sets_are_listed_and_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    endovis18_vqa(tmp_path / "a")
+    real_colon_vqa(tmp_path / "b")
+    (tmp_path / "a/seq_2/left_frames/frame000.png").unlink()
+    assert run(["data", "check", str(tmp_path / "a")]) == 0
+    text = capsys.readouterr().out
+    assert "is endovis18-vqa" in text and "splits: val 3, train 3" in text
+    assert "pictures: 3 of the questions have theirs" in text and "--reading image" in text
+    assert run(["data", "check", str(tmp_path / "b"), "--name", "real-colon-vqa", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["with_picture"] == 1
+    cholect50(tmp_path / "c")
+    run(["data", "check", str(tmp_path / "c")])
+    assert "is cholect50:" in capsys.readouterr().out, "what can be trained on is checked as that"
+    assert run(["data", "check", str(tmp_path / "c"), "--name", "cholect50-vqa"]) == 0
+    assert "is cholect50-vqa" in capsys.readouterr().out
+    assert run(["data", "list"]) == 0
+    assert "endovis18-vqa: EndoVis-18-VQA" in capsys.readouterr().out

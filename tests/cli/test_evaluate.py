@@ -8,6 +8,7 @@ import pytest
 
 from describer import cli
 from tests.evaluate.made import records, write, write_json
+from tests.vqa_evaluation.made import questions
 
 
 @pytest.fixture
@@ -68,3 +69,50 @@ def test_references_are_required(tmp_path, capsys):
     run = str(write_json(tmp_path / "x.json", {"1": "a"}))
     assert cli.run(["evaluate", run]) == 2
     assert "--references" in capsys.readouterr().err
+
+
+class TestQuestions:
+    """`--task vqa` on answers that are there already: no model is loaded."""
+
+    def answers(self, tmp_path, asked):
+        rows = [json.loads(line) for line in asked.read_text().splitlines()]
+        path = tmp_path / "answers.jsonl"
+        said = [{**row, "answer": "Yes." if row["type"] == "exists" else "Red.", "confidence": 0.6 - i % 2 / 10}
+                for i, row in enumerate(rows)]  # fmt: skip
+        path.write_text("".join(json.dumps(row) + "\n" for row in said))
+        return str(path)
+
+    def test_a_table_a_report_and_the_threshold(self, tmp_path, capsys):
+        asked, out, kept = questions(tmp_path), tmp_path / "out", tmp_path / "model"
+        options = ["--predictions", self.answers(tmp_path, asked), "--risk", "0.4", "-o", str(out)]
+        assert cli.run(["evaluate", str(asked), "--task", "vqa", *options, "--save-threshold", str(kept)]) == 0
+        captured = capsys.readouterr()
+        assert "best constant answer" in captured.out and "risk of at most 40.0%: confidence" in captured.out
+        assert (out / "report.html").is_file()
+        assert (out / "abstention.json").read_text() == (kept / "abstention.json").read_text()
+
+    def test_json_is_all_of_stdout(self, tmp_path, capsys):
+        asked = questions(tmp_path)
+        options = ["--predictions", self.answers(tmp_path, asked), "--json", "--risk", "0.01"]
+        assert cli.run(["evaluate", str(asked), "--task", "vqa", *options]) == 0
+        captured = capsys.readouterr()
+        assert json.loads(captured.out)["split"] == "jsonl, all splits"
+        assert "no threshold reaches it" in captured.err
+
+    @pytest.mark.parametrize(
+        ("options", "says"),
+        [
+            ([], "--references is missing"),
+            (["--task", "captions"], "--task 'captions' is unknown; it is vqa"),
+            (["--task", "vqa", "--save-threshold", "x"], "--save-threshold needs --risk"),
+            (["--task", "vqa", "--set", "ssg-vqa"], "ssg-vqa is qa_txt/VIDxx"),
+        ],
+        ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+    )
+    def test_errors_are_one_line_and_exit_2(self, tmp_path, capsys, options, says):
+        questions(tmp_path)
+        asked = str(tmp_path if "--set" in options else tmp_path / "questions.jsonl")
+        assert cli.run(["evaluate", asked, *options]) == 2
+        captured = capsys.readouterr()
+        assert captured.out == "" and says in captured.err and captured.err.startswith("Error: ")
+        assert captured.err.count("\n") == 1

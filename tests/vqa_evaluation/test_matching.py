@@ -46,7 +46,7 @@ def test_right_and_wrong(said, asked, right):
 
 
 def test_words_of_the_files_of_people_and_of_the_core_set_are_one():
-    words = wordings_of(named("cholect50"))
+    words = wordings_of(named("cholect50-vqa"))
     asked = question("bipolar forceps", ("grasper", "bipolar forceps", "suction irrigator", "clip applier"))
     for said in ("bipolar", "Bipolar forceps.", "a bipolar grasper"):
         assert accepts(said, asked, words), said
@@ -55,7 +55,7 @@ def test_words_of_the_files_of_people_and_of_the_core_set_are_one():
 
 
 def test_labels_with_one_core_name_stand_for_each_other():
-    words = wordings_of(named("cholect50"))
+    words = wordings_of(named("cholect50-vqa"))
     assert accepts("The abdominal wall.", question("peritoneum", TARGETS), words)
     assert accepts("The peritoneum.", question("abdominal wall", TARGETS), words)
     assert not accepts("The liver.", question("peritoneum", TARGETS), words)

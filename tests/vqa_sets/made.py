@@ -174,6 +174,6 @@ MAKERS: dict[str, Callable[[Path], None]] = {
     "psi-ava-vqa": psi_ava_vqa,
     "real-colon-vqa": real_colon_vqa,
     "surgvu": surgvu,
-    "cholect50": cholect50,
+    "cholect50-vqa": cholect50,
     "kvasir-vqa": kvasir_vqa,
 }

@@ -186,7 +186,7 @@ def test_the_real_surgvu_sample_has_its_frames():
 
 class TestCholecT50:
     def test_asks_what_the_triplets_say(self, tmp_path):
-        found = questions(tmp_path, "cholect50")
+        found = questions(tmp_path, "cholect50-vqa")
         first = [question for question in found if question.frames == ("videos/VID08/000000.png",)]
         assert [q.answers[0] for q in first if q.type == "instrument"] == ["yes", "no"]
         assert {q.text: q.answers[0] for q in first if q.type == "verb"} == {
@@ -196,7 +196,7 @@ class TestCholecT50:
         assert all(question.split == "val" for question in found)
 
     def test_a_frame_without_instruments_asks_for_one_that_is_not_there(self, tmp_path):
-        found = questions(tmp_path, "cholect50")
+        found = questions(tmp_path, "cholect50-vqa")
         empty = [question for question in found if question.frames == ("videos/VID08/000001.png",)]
         assert [(q.type, q.answers[0]) for q in empty] == [("instrument", "no"), ("phase", "preparation")]
 
@@ -207,7 +207,7 @@ class TestCholecT50:
 
     @needs_real
     def test_the_real_triplets(self):
-        found = read_questions(REAL, "cholect50")[1]
+        found = read_questions(REAL, "cholect50-vqa")[1]
         assert Counter(question.type for question in found)["phase"] == 684
         assert all(question.answers[0] in question.choices for question in found)
         assert all((REAL / question.frames[0]).is_file() for question in found[::50])
