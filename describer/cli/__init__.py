@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from describer import __version__
-from describer.cli import annotate, ask, bench, bench_demo, bench_guard, cloud, data, demo, evaluate, synth, train
+from describer.cli import annotate, ask, bench, bench_demo, bench_guard, bench_vqa, cloud, data, demo, evaluate, synth, train
 from describer.errors import DescriberError
 
 # Recent typer carries its own copy of click; this is the class of usage errors in either.
@@ -46,6 +46,7 @@ app.add_typer(train.app, name="train")
 app.add_typer(data.app, name="data")
 bench.app.command("demo")(bench_demo.demo)
 bench.app.command("guard")(bench_guard.guard)
+bench.app.command("vqa")(bench_vqa.vqa)
 app.add_typer(bench.app, name="bench")
 
 
