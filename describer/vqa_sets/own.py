@@ -1,7 +1,9 @@
 """Anybody's questions: a JSONL of question, answer and image, as this project writes them too.
 
 A line is {"question": ..., "answer": ... or "answers": [...], "image": path (or "images": [...], or a
-record's "frame"), "type", "video", "split", "choices": optional}; pictures are looked for beside the file.
+record's "frame"), "type", "video", "split", "choices": optional}; pictures are looked for beside the file. Without
+"video" the picture's folder is it, but in a folder of `describer synth` every picture is a scene of its own. Lines that
+point at a region ("about") are left out: its id is that of the true scene, which an asked model does not see.
 """
 
 from __future__ import annotations
@@ -19,7 +21,10 @@ _IMAGES = ("images", "frames", "image", "frame", "source", "file")
 
 def _read(path: Path, reading: str) -> Iterator[Question]:
     seen: dict[str, int] = {}
+    single = (path.parent / "synth.json").is_file()
     for where, row in read_rows(path):
+        if row.get("about") is not None:
+            continue
         asked = text_of(row, "question", where)
         frames = _frames(row, where)
         name = str(row["id"]) if "id" in row else f"{frames[0] if frames else where} | {asked}"
@@ -31,7 +36,7 @@ def _read(path: Path, reading: str) -> Iterator[Question]:
         yield Question(
             id=name,
             frames=frames,
-            video=str(row.get("video", Path(frames[0]).parent.as_posix() if frames else "")) or ".",
+            video=str(row.get("video") or _video(frames, single)),
             text=asked,
             answers=_texts(row, ("answers", "references", "answer"), where),
             type=str(row.get("type") or row.get("question_type") or row.get("kind") or ""),
@@ -48,6 +53,12 @@ def _frames(row: Mapping[str, Any], where: str) -> tuple[str, ...]:
     if not all(isinstance(name, str) for name in names):
         raise InputError(f"{where}: an image must be a path, got {str(value)[:60]}.")
     return tuple(names)
+
+
+def _video(frames: tuple[str, ...], single: bool) -> str:
+    if not frames:
+        return "."
+    return frames[0] if single else Path(frames[0]).parent.as_posix()
 
 
 def _texts(row: Mapping[str, Any], keys: tuple[str, ...], where: str) -> tuple[str, ...]:

@@ -239,6 +239,20 @@ class TestOwn:
         assert (first.id, first.type, first.frames) == ("v1/a.png | Is there blood?", "exists", ("v1/a.png",))
         assert (second.video, second.answers) == ("v2", ("Yes.", "A little."))
 
+    def test_rendered_frames_are_scenes_of_their_own_and_pointing_questions_left_out(self, tmp_path):
+        row = {
+            "source": "images/0.jpg",
+            "question": "Is there fat?",
+            "answer": "No.",
+            "type": "existence",
+            "about": None,
+        }
+        pointing = row | {"question": "What is this?", "about": 2}
+        rows(tmp_path, "questions.jsonl", row, pointing, row | {"source": "images/1.jpg"})
+        assert [q.video for q in read_questions(tmp_path / "questions.jsonl")[1]] == ["images", "images"]
+        (tmp_path / "synth.json").write_text("{}")
+        assert [q.video for q in read_questions(tmp_path / "questions.jsonl")[1]] == ["images/0.jpg", "images/1.jpg"]
+
     @pytest.mark.parametrize(
         ("row", "message"),
         [
