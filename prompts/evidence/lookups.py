@@ -66,6 +66,11 @@ def look_up(query: Query, scene: Scene, taxonomy: Taxonomy) -> Evidence | None:
         thing = Thing(missing.label, taxonomy.label(missing.label).kind)
         present = [region for group in groups for region in group]
         return Evidence(query.kind, "No." if query.yes_no and present else no_such(thing), _ids(present))
+    if not query.nouns and query.kind in _OF_A_CLASS:
+        # "Where is the instrument?" is asked of all that there are.
+        groups = [_within(_of_class(scene, query.asked), query.place)]
+        if not groups[0]:
+            return Evidence(query.kind, f"There is no {query.asked} in view.")
     answer = _ANSWERS.get(query.kind)
     return None if answer is None else answer(scene, query, groups)
 
@@ -360,6 +365,7 @@ def _is_first(axis: int, first: bool) -> Callable[[Scene, Region, Region], bool 
     return lambda scene, a, b: further(axis, a, b)[0] == first
 
 
+_OF_A_CLASS = ("place", "colour")
 _OF_THE_ABSENT = ("exists", "count", "more", "smoke", "blood", "in place")
 _ANSWERS: Mapping[str, _Answer] = {
     "exists": _exists,

@@ -45,6 +45,10 @@ _LIST = _any("which, what, name, list, identify, enumerate, tell me the, who")
 _DOES = _any("do, does, doing, done, action, task, used")
 _VIEW = _any("view, picture, image, frame, scene, field, camera, sight")
 _SEEN = _any("visible, in view, see, seen, in sight, show, include, hidden")
+_THERE = _any(
+    "there, see, seen, visible, in view, in the scene, in the picture, in the frame, in the image, present, among, "
+    "used, in use, looking for, show*, appear*, contain*"
+)
 _THINGS = r"\b(?:INSTR|TISSUE)\b"
 # A question that starts so asks for a yes or a no.
 _YES = (
@@ -144,7 +148,7 @@ _DEEDS = (
     _Rule("touched by", "1", (_TOUCH, _INSTR)),
     _Rule("touches tissue", "1", (_TOUCH, r"\bTISSUE\b")),
     _Rule("touches", "1", (_TOUCH,)),
-    _Rule("hop touches", "0", (_TOUCH, _INSTR, _PLACE)),
+    _Rule("hop touches", "0", (_TOUCH, _INSTR)),
     _Rule("acts on", "1", (_ACT,)),
     _Rule("does", "1", (_any("what task, at work with, used for", r"\bhow (?:is|are) X1 being used\b"),)),
     _Rule("place", "1", (_WHERE,)),
@@ -157,6 +161,9 @@ _DEEDS = (
     _Rule("does", "1", (_any("action, task, perform*"),)),
     _Rule("does", "1", (_DOES, r"^(?:what|which|how|tell|name|the)\b"), _any("see, find, call, contain, show")),
     _Rule("hop does", "0", (_INSTR, _PLACE, _DOES), _YES),
+    _Rule("hop does", "0", (r"\b(?:is|are|does|do) the INSTR do(?:ing)?\b",)),
+    _Rule("colour", "0", (_COLOUR, _THINGS)),
+    _Rule("place", "0", (_WHERE, _THINGS)),
     _Rule("at place", "0", (_PLACE,)),
 )
 _WHOLE_VIEW = (
@@ -171,10 +178,10 @@ _WHOLE_VIEW = (
     _Rule("activity yes", "0", (r"\b(?:ACTIVITY|VERB)\b", _YES)),
     _Rule("which instruments", "0", (_INSTR, _LIST), _YES),
     _Rule("which tissues", "0", (r"\bTISSUE\b", _LIST), _YES),
-    _Rule("any kind", "0", (_THINGS,)),
+    _Rule("any kind", "0", (_THINGS, _YES)),
     _Rule("activity", "0", (_any("surgeon, surgeons, activity, step, happening, going on, being done, they doing"),)),
     _Rule("identify", "1", (f"{_LIST}|{_any('call')}",), r"^(?:is|are|do|does|has|have)\b"),
-    _Rule("exists", "1"),
+    _Rule("exists", "1", (_THERE,)),
 )  # fmt: skip
 _RULES = (*_HOPS, *_TWO, *_LOOKS, *_DEEDS, *_WHOLE_VIEW)
 

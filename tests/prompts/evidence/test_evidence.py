@@ -59,6 +59,11 @@ def test_every_generated_question_is_understood(seed, split):
         ("What is the current activity?", "Dissection.", {2, 3}),
         ("How many hooks are there? Options: 0, 1, 2", "One.", {2}),
         ("Do you like surgery?", None, None),
+        ("Has the gallbladder been removed?", None, None),
+        ("Where in the image is the instrument?", "In the center right and upper right.", {2, 3}),
+        ("Is the visible tool a catheter?", "I see no catheter, but I was not taught to know one.", set()),
+        ("Is the scope moving throughout this clip?", None, None),
+        ("Is a needle holder being used?", "No.", set()),
     ],
 )
 def test_questions_as_people_type_them(question, answer, ids):
