@@ -281,6 +281,18 @@ def _deeds(scene: Scene, kind: str, tools: Sequence[Region], say: Callable[..., 
     return _found(kind, text, [*tools, *targets], min(deed.score for _, deed in known))
 
 
+def _at_work(scene: Scene, query: Query, groups: list[list[Region]]) -> Evidence | None:
+    """Which instruments do something, or which tissues it is done to."""
+    busy = [deed for deed in scene.interactions if deed.verb is not None]
+    if not scene.interactions:
+        return None
+    score = min((deed.score for deed in busy), default=1.0)
+    tools = [scene.region(deed.region_id) for deed in busy]
+    targets = [scene.region(i) for i in dict.fromkeys(deed.target_id for deed in busy) if i is not None]
+    found = tools if query.kind == "at work" else targets
+    return _found(query.kind, named(found) if found else "None.", found, score)
+
+
 def _who_does(scene: Scene, query: Query, groups: list[list[Region]]) -> Evidence | None:
     if not scene.interactions:
         return None
@@ -396,6 +408,7 @@ _ANSWERS: Mapping[str, _Answer] = {
     **dict.fromkeys(("does", "hop does"), _does),
     "acts on": _acts_on,
     "who does": _who_does,
+    **dict.fromkeys(("at work", "worked on"), _at_work),
     "idle": _idle,
     **dict.fromkeys(("activity", "activity yes"), _activity),
     "phase": _phase,

@@ -61,8 +61,9 @@ class Query:
     """What a question asks of the scene.
 
     ``kind`` is one of `describer.prompts.questions.KINDS`, or "in place" (is it there?), "acts yes" (does it act on
-    that?), "count actors"; ``asked`` the class of things that the answer is to name or count ("instrument", "tissue" or
-    None for any); ``negated`` turns a comparison round ("smaller"); ``yes_no`` says that a yes or no is asked for.
+    that?), "count actors", "at work" (which instruments act on anything?), "worked on" (which tissues are acted on?).
+    ``asked`` is the class of things that the answer is to name or count ("instrument", "tissue" or None for any);
+    ``negated`` turns a comparison round ("smaller"); ``yes_no`` says that a yes or no is asked for.
     """
 
     kind: str
@@ -155,6 +156,9 @@ _DEEDS = (
     _Rule("in place", "1", (_PLACE, _YES)),
     _Rule("cover", "1", (_any("cover*, soils, soil, stain*, surface, on X1, over X1, clean"),)),
     _Rule("size", "1", (_SIZE,)),
+    _Rule("does", "1", (_any("state of"),)),  # EndoVis-18-VQA asks so
+    _Rule("at work", "0", (_INSTR, r"\bTISSUE\b", f"{_ACT}|{_any('operating')}"), _YES),
+    _Rule("worked on", "0", (r"\bTISSUE\b", f"{_ACT}|{_any('being operated, operated')}"), _YES),
     _Rule("who does", "0", (_INSTR, r"\bVERB\b")),
     _Rule("nearest", "0", (_any("nearest, closest, smallest distance"), _THINGS)),
     _Rule("largest", "0", (_any("largest, biggest, most of, most space, greatest"), _THINGS)),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from describer.prompts.evidence import Noun, look_up, read_question
 from describer.prompts.questions.offers import plain
 from describer.taxonomy import load_taxonomy
-from describer.types import Scene
+from describer.types import Interaction, Relation, Scene
 from tests.prompts.test_facts import hook_at_work
 from tests.prompts.test_questions import LOOKED_AT, asked
 from tests.scenes import SIZE_WH, busy_scene
@@ -106,6 +108,22 @@ def test_answers_about_an_empty_scene():
     assert answered("How many instruments are there?", scene).text == "None."
     assert answered("Which instruments are in view?", scene).text == "None."
     assert answered("What is the surgeon doing?", scene) is None
+
+
+def test_questions_as_endovis_18_vqa_asks_them():
+    scene = hook_at_work()
+    deeds = (Interaction(2, "dissect", "gallbladder", 4, 0.8), Interaction(3, None, None, None, 0.6))
+    scene = replace(scene, relations=(*scene.relations, Relation(2, "acts on", 4)), interactions=deeds)
+    asked = {
+        "what organ is being operated?": ("The gallbladder.", {4}),
+        "what tools are operating the organ?": ("A hook.", {2}),
+        "what is the state of hook?": ("Dissecting the gallbladder.", {2, 4}),
+        "what is the state of grasper?": ("Nothing.", {3}),
+        "where is hook located?": ("In the center right.", {2}),
+    }
+    for question, (answer, ids) in asked.items():
+        evidence = answered(question, scene)
+        assert evidence is not None and evidence.text == answer and set(evidence.region_ids) == ids, question
 
 
 @pytest.mark.parametrize("seed", range(30))
