@@ -23,7 +23,6 @@ from describer.demo.visit import Visit
 from describer.errors import DescriberError, InputError
 from describer.pictures import read_image
 
-
 _BROKEN = "That went wrong here, not at your side; the log of the demo says more."
 
 

@@ -42,7 +42,8 @@ def sureness(confidence: float | None) -> str:
     if confidence is None:
         return "not known how sure"
     word = "sure" if confidence >= _SURE else "fairly sure" if confidence >= _FAIRLY else "unsure"
-    return f"{word}, {100 * confidence:.0f} %"
+    # Nothing a model says is certain, whatever its rounding.
+    return f"{word}, over 99 %" if confidence >= 0.995 else f"{word}, {100 * confidence:.0f} %"
 
 
 def data_uri(image: np.ndarray, longer_side_px: int = _LONGER_SIDE_PX) -> str:

@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,21 +26,21 @@ _MARK_PX = 24
 _QUESTION = "Which instruments are in view?"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class VisitorsReport:
-    """Waits in seconds; memory of the server in MiB, None where its process is not known."""
+    """Waits in seconds for a frame or an answer; memory of the server in MiB, None where its process is not known."""
 
     visitors: int
     seconds: float
-    frames: int = 0
-    questions: int = 0
-    errors: list[str] = field(default_factory=list)
-    mixed_up: int = 0
-    median_wait_s: float = 0.0
-    p95_wait_s: float = 0.0
-    memory_before_mib: float | None = None
-    memory_peak_mib: float | None = None
-    memory_after_mib: float | None = None
+    frames: int
+    questions: int
+    errors: tuple[str, ...]
+    mixed_up: int
+    median_wait_s: float | None
+    p95_wait_s: float | None
+    memory_before_mib: float | None
+    memory_peak_mib: float | None
+    memory_after_mib: float | None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -59,49 +59,16 @@ def visit_at_once(
     Memory is read after one frame has gone through, at its most while they are there, and ``settle_s`` after they
     left. InputError when the page cannot be reached.
     """
-    from gradio_client import Client, handle_file
-
-    report = VisitorsReport(visitors, seconds)
-    waits: list[float] = []
-    lock = threading.Lock()
-
-    def timed(call: Callable[[], Any]) -> Any:
-        started_s = time.monotonic()
-        answer = call()
-        with lock:
-            waits.append(time.monotonic() - started_s)
-        return answer
-
-    def visit(number: int, until_s: float, folder: Path) -> None:
-        try:
-            client = Client(url, verbose=False)
-            turn = 0
-            while time.monotonic() < until_s:
-                path, sha256 = _marked(pictures[number % len(pictures)], number, turn, folder)
-                record = timed(lambda: client.predict(handle_file(path), api_name="/annotate"))
-                own = record["frame"]["sha256"] == sha256 and record["frame"]["source"] == path.name
-                if turn % 2:
-                    timed(lambda: client.predict(handle_file(path), _QUESTION, api_name="/answer"))
-                with lock:
-                    report.frames += 1
-                    report.questions += turn % 2
-                    report.mixed_up += not own
-                turn += 1
-                path.unlink()
-        except Exception as error:  # whatever a visitor meets is what is counted here
-            with lock:
-                report.errors.append(f"visitor {number}: {type(error).__name__}: {error}"[:300])
-
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        visit(visitors, time.monotonic() + 0.1, folder)  # the first frame is slower, and memory grows with it once
-        if report.errors:
-            raise InputError(f"{url} cannot be visited ({report.errors[0]}); start it with describer demo.")
-        report.frames, report.questions = 0, 0
-        waits.clear()
-        report.memory_before_mib = _memory_mib(server_pid)
+    with tempfile.TemporaryDirectory() as folder:
+        # The first frame is slower, and memory grows with it once.
+        first = _Crowd(url, pictures, Path(folder))
+        first.visit(visitors, until_s=0.0, least=2)
+        if first.errors:
+            raise InputError(f"{url} cannot be visited ({first.errors[0]}); start it with describer demo.")
+        before = _memory_mib(server_pid)
+        crowd = _Crowd(url, pictures, Path(folder))
         until_s = time.monotonic() + seconds
-        threads = [threading.Thread(target=visit, args=(i, until_s, folder), daemon=True) for i in range(visitors)]
+        threads = [threading.Thread(target=crowd.visit, args=(i, until_s), daemon=True) for i in range(visitors)]
         for thread in threads:
             thread.start()
         peaks = []
@@ -109,13 +76,66 @@ def visit_at_once(
             peaks.append(_memory_mib(server_pid))
             time.sleep(0.5)
         time.sleep(settle_s)
-        known = [peak for peak in peaks if peak is not None]
-        report.memory_peak_mib = max(known, default=None)
-        report.memory_after_mib = _memory_mib(server_pid)
-    if waits:
-        report.median_wait_s = round(statistics.median(waits), 2)
-        report.p95_wait_s = round(float(np.quantile(waits, 0.95)), 2)
-    return report
+    return VisitorsReport(
+        visitors,
+        seconds,
+        crowd.frames,
+        crowd.questions,
+        tuple(crowd.errors),
+        crowd.mixed_up,
+        round(statistics.median(crowd.waits_s), 2) if crowd.waits_s else None,
+        round(float(np.quantile(crowd.waits_s, 0.95)), 2) if crowd.waits_s else None,
+        before,
+        max((peak for peak in peaks if peak is not None), default=None),
+        _memory_mib(server_pid),
+    )
+
+
+class _Crowd:
+    """Visitors and what they met; ``visit`` is one of them, in a thread of its own."""
+
+    def __init__(self, url: str, pictures: Sequence[Path], folder: Path) -> None:
+        self._url, self._pictures, self._folder = url, pictures, folder
+        self._lock = threading.Lock()
+        self.waits_s: list[float] = []
+        self.errors: list[str] = []
+        self.frames = self.questions = self.mixed_up = 0
+
+    def visit(self, number: int, until_s: float, least: int = 0) -> None:
+        """Send one frame after another until the time is over, ``least`` of them at any rate."""
+        try:
+            from gradio_client import Client
+
+            client = Client(self._url, verbose=False)
+            turn = 0
+            while turn < least or time.monotonic() < until_s:
+                self._turn(client, number, turn)
+                turn += 1
+        except Exception as error:  # whatever a visitor meets is what is counted here
+            with self._lock:
+                self.errors.append(f"visitor {number}: {type(error).__name__}: {error}"[:300])
+
+    def _turn(self, client: Any, number: int, turn: int) -> None:
+        from gradio_client import handle_file
+
+        path, sha256 = _marked(self._pictures[number % len(self._pictures)], number, turn, self._folder)
+        record = self._timed(lambda: client.predict(handle_file(path), api_name="/annotate"))
+        own = record["frame"]["sha256"] == sha256 and record["frame"]["source"] == path.name
+        asks = turn % 2 == 1
+        if asks:
+            self._timed(lambda: client.predict(handle_file(path), _QUESTION, api_name="/answer"))
+        path.unlink()
+        with self._lock:
+            self.frames += 1
+            self.questions += asks
+            self.mixed_up += not own
+
+    def _timed(self, call: Callable[[], Any]) -> Any:
+        started_s = time.monotonic()
+        answer = call()
+        with self._lock:
+            self.waits_s.append(time.monotonic() - started_s)
+        return answer
 
 
 def _marked(picture: Path, number: int, turn: int, folder: Path) -> tuple[Path, str]:

@@ -11,6 +11,10 @@
     paint: "Paint over what you mean, then Describe. Keyboard: arrows, Space for the brush, Enter.",
   };
 
+  const FIRST =
+    "Drop one endoscopic or laparoscopic frame. You get its instruments and tissues lit and described, can ask about " +
+    "it, mend what is wrong and take the annotation along. Nothing is kept here unless you save it.";
+
   D.picture = (element, { props, watch }) => {
     const take = () => {
       D.pixels = props.value;
@@ -33,7 +37,7 @@
     };
     const stage = D.stage((drawn) => trigger("mark", drawn));
     const zone = D.dropZone("Drop, paste or choose a picture", "image/*,.tif,.tiff,.bmp", took);
-    const examples = h("div", { class: "examples", role: "group", "aria-label": "Example frames" });
+    const examples = h("div", { class: "examples", role: "group", "aria-label": "Example frames" }, h("span", { class: "hint" }, "Or an example:"));
     for (const [i, example] of (props.examples || []).entries()) {
       const picture = h("img", { src: example.thumbnail, alt: "", width: 72, height: 58 });
       const title = `Example frame: ${example.name}`;
@@ -50,7 +54,10 @@
         button.setAttribute("aria-pressed", stage.shown[name]);
         stage.show();
       });
-      if (name === "depth") depthButton.node = button;
+      if (name === "depth") {
+        depthButton.node = button;
+        button.title = "Relative depth: near bright, far dark";
+      }
       shown.append(button);
     }
     const hint = h("p", { class: "hint" });
@@ -71,7 +78,7 @@
     const say = () => {
       const region = D.region(D.hovered ?? D.selected);
       caption.replaceChildren();
-      if (!region) return caption.append(h("p", { class: "hint" }, D.view ? HINTS[stage.tool] : ""));
+      if (!region) return caption.append(h("p", { class: "hint" }, D.view ? HINTS[stage.tool] : FIRST));
       caption.append(D.badge(region), h("p", {}, h("strong", {}, region.label), ` (${region.sure}) `, region.text));
     };
     D.on("look", say);

@@ -41,7 +41,7 @@
       );
       const list = h("ol", { class: "regions", "aria-label": "Regions" });
       for (const region of view.regions) list.append(row(region));
-      root.append(h("h2", {}, `Regions (${view.regions.length})`), list, foot(view), files(view.name));
+      root.append(h("h2", {}, `Regions (${view.regions.length})`, h("small", {}, " and how sure the model is")), list, foot(view), files(view.name));
       look();
     };
 

@@ -68,11 +68,12 @@ def test_any_scene_becomes_plain_json_with_every_region(seed):
 
 
 def test_sureness_in_words():
-    assert [sureness(score) for score in (0.97, 0.7, 0.2, None)] == [
+    assert [sureness(score) for score in (0.97, 0.7, 0.2, None, 1.0)] == [
         "sure, 97 %",
         "fairly sure, 70 %",
         "unsure, 20 %",
         "not known how sure",
+        "sure, over 99 %",
     ]
 
 
