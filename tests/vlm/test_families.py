@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from describer.messages import pictures
-from describer.vlm import GenerationSettings, load_vlm
+from describer.vlm import load_vlm
 from describer.vlm.loading import load_parts
 from describer.vlm.samples import IGNORED, ProcessorData, Sample
 from tests.vlm.contract import BackendContract, chat
@@ -14,8 +14,6 @@ from tests.vlm.families import FAMILIES, checkpoint
 
 
 class TestFamilies(BackendContract):
-    settings = GenerationSettings(max_new_tokens=4, batch_size=3)
-
     @pytest.fixture(scope="class", params=FAMILIES)
     def vlm(self, request):
         return load_vlm(str(checkpoint(request.param)), device="cpu", dtype="float32")
