@@ -4,7 +4,8 @@
 the exact answer with the regions it rests on, or says which region has to be looked at for one that pixels answer.
 """
 
-from describer.prompts.evidence.lookups import UNKNOWN_THING, Evidence, look_up
+from describer.prompts.evidence.found import UNKNOWN_THING, Evidence
+from describer.prompts.evidence.lookups import look_up
 from describer.prompts.evidence.reading import Noun, Query, read_question
 
 __all__ = ["UNKNOWN_THING", "Evidence", "Noun", "Query", "look_up", "read_question"]
