@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from describer.bench_rows import KeptRows
 from describer.claims import contradictions
-from describer.errors import InputError, OutputError
+from describer.errors import InputError
 from describer.frames import as_frame, count_frames, iter_frames
 from describer.guard import Said
 from describer.pipeline import Describer
@@ -52,10 +53,12 @@ def guard_bench(
     ``out`` keeps a row a frame: a killed bench goes on where it was. ``progress`` is called with the number of frames
     just finished. OutputError when the rows in ``out`` are of other models.
     """
-    rows = _Rows(out / "guard.jsonl", {key: value for key, value in describer.settings().items() if key != "device"})
+    made_with = {key: value for key, value in describer.settings().items() if key != "device"}
+    rows = KeptRows(out / "guard.jsonl", made_with)
+    done = {(row["set"], row["frame"]) for row in rows.read()}
     told = progress or (lambda _: None)
     for group in _chunks(frames_of(bench), _CHUNK):
-        missing = [(name, frame) for name, frame in group if (name, frame.ref.source) not in rows.done]
+        missing = [(name, frame) for name, frame in group if (name, frame.ref.source) not in done]
         if missing:
             rows.append(_measured(describer, missing))
         told(len(group))
@@ -232,31 +235,3 @@ def _chunks(items: Iterable[tuple[str, Frame]], size: int) -> Iterator[list[tupl
     iterator = iter(items)
     while group := list(itertools.islice(iterator, size)):
         yield group
-
-
-class _Rows:
-    """A JSONL file: what it was made with, then a row a frame; a line that a killed bench left unfinished goes."""
-
-    def __init__(self, path: Path, made_with: Mapping[str, Any]) -> None:
-        self._path = path
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lines = path.read_bytes().splitlines(keepends=True) if path.is_file() else []
-            whole = [line for line in lines if line.endswith(b"\n")]
-            header = json.dumps({"made_with": made_with}, sort_keys=True)
-            if whole and json.loads(whole[0]) != json.loads(header):
-                raise OutputError(f"{path} was made with other models or settings; choose another -o.")
-            path.write_bytes(b"".join(whole) or f"{header}\n".encode())
-        except OSError as error:
-            raise OutputError(f"{path} cannot be written ({error.strerror}); check the path.") from error
-        self.done = {(row["set"], row["frame"]) for row in self.read()}
-
-    def read(self) -> Iterator[dict[str, Any]]:
-        with self._path.open(encoding="utf-8") as file:
-            next(file)
-            for line in file:
-                yield json.loads(line)
-
-    def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write("".join(json.dumps(row) + "\n" for row in rows))

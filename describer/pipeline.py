@@ -14,6 +14,7 @@ import numpy as np
 
 from describer import __version__
 from describer.clips import OpenedClip, video_clip
+from describer.confidence import Calibration
 from describer.errors import InputError
 from describer.frames import as_frame
 from describer.guard import Said, check_guard, check_of, say
@@ -80,6 +81,11 @@ class Describer:
         return PromptOptions.from_dict(self.vlm.prompt_options) if self.vlm.prompt_options else PromptOptions()
 
     @property
+    def calibration(self) -> Calibration | None:
+        """What turns token probabilities of descriptions into how often they are right; None leaves them raw."""
+        return getattr(self.vlm, "calibration", None)
+
+    @property
     def abstain_below(self) -> float:
         """Answers less sure than this are held back: what was picked for the model (describer.abstention), or 0.35."""
         threshold = getattr(self.vlm, "threshold", None)
@@ -103,7 +109,11 @@ class Describer:
             adapter=self.vlm.adapter,
             taxonomy=self.taxonomy.name,
             prompts=template_hashes(),
-            generation={**asdict(self.generation), "guard": self.guard},
+            generation={
+                **asdict(self.generation),
+                "guard": self.guard,
+                "confidence": self.calibration.name if self.calibration else "raw",
+            },
             version=__version__,
         )
 
@@ -172,7 +182,10 @@ class Describer:
         return self._description(said, scene, region_id)
 
     def _description(self, said: Said, scene: Scene, region_id: int | None) -> Description:
-        grounded = ground(said.generated.text, scene, self.taxonomy, region_id, said.generated.confidence)
+        sure = said.generated.confidence
+        if self.calibration is not None:
+            sure = self.calibration(kind_of(scene, region_id), sure)
+        grounded = ground(said.generated.text, scene, self.taxonomy, region_id, sure)
         return replace(grounded, flags=said.flags, withheld=said.withheld)
 
     def _with_region(self, frame: Frame, scene: Scene, pointed: Pointed) -> tuple[Scene, int]:
@@ -224,6 +237,13 @@ class Describer:
         scenes = dict(zip(frames, self.find_scenes(list(frames.values()))))
         pairs = zip(images, asked, strict=True)
         return answer_all(self, [(frames[id(image)], scenes[id(image)], question) for image, question in pairs])
+
+
+def kind_of(scene: Scene, region_id: int | None) -> str:
+    """Which kind of text a description is, of describer.confidence.KINDS."""
+    if region_id is None:
+        return "scene"
+    return "instrument" if scene.region(region_id).kind == "instrument" else "tissue"
 
 
 def pick_device(device: str) -> str:

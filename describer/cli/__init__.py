@@ -10,7 +10,21 @@ from typing import Annotated, Any
 import typer
 
 from describer import __version__
-from describer.cli import annotate, ask, bench, bench_demo, bench_guard, bench_vqa, cloud, data, demo, evaluate, synth, train
+from describer.cli import (
+    annotate,
+    ask,
+    bench,
+    bench_confidence,
+    bench_demo,
+    bench_guard,
+    bench_vqa,
+    cloud,
+    data,
+    demo,
+    evaluate,
+    synth,
+    train,
+)
 from describer.errors import DescriberError
 
 # Recent typer carries its own copy of click; this is the class of usage errors in either.
@@ -45,6 +59,7 @@ app.command("synth")(synth.synth)
 app.add_typer(train.app, name="train")
 app.add_typer(data.app, name="data")
 bench.app.command("demo")(bench_demo.demo)
+bench.app.command("confidence")(bench_confidence.confidence)
 bench.app.command("guard")(bench_guard.guard)
 bench.app.command("vqa")(bench_vqa.vqa)
 app.add_typer(bench.app, name="bench")

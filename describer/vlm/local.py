@@ -13,6 +13,7 @@ from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList
 
 from describer.abstention import Threshold, read_threshold
+from describer.confidence import Calibration, read_calibration
 from describer.errors import ModelError
 from describer.messages import Chat, pictures
 from describer.vlm.base import Check, Checked, Generated, GenerationSettings
@@ -39,11 +40,12 @@ class TransformersVLM:
         adapter: str | None = None,
         prompt_options: Mapping[str, Any] | None = None,
         threshold: Threshold | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         require_template(processor)
         self.model, self.processor = model, processor
         self.name, self.adapter, self.prompt_options = name, adapter, prompt_options
-        self.threshold = threshold
+        self.threshold, self.calibration = threshold, calibration
         self._words = control_words(processor)
 
     @classmethod
@@ -81,7 +83,10 @@ class TransformersVLM:
         if lora and adapter:
             weights = (lora / "adapter_model.safetensors").read_bytes()
             lora_name = names[1] if names else name_of(str(lora), hashlib.sha256(weights).hexdigest())
-        return cls(model, processor, name, lora_name, read_prompt_options(lora, opened), read_threshold(lora, opened))
+        # A base's calibration says nothing of the base with an adapter.
+        calibration = read_calibration(lora or opened)
+        options, threshold = read_prompt_options(lora, opened), read_threshold(lora, opened)
+        return cls(model, processor, name, lora_name, options, threshold, calibration)
 
     def generate(self, chats: Sequence[Chat], settings: GenerationSettings | None = None) -> list[Generated]:
         """Answer every chat, in order; chats of like length are decoded together.
