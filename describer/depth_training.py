@@ -104,7 +104,7 @@ def _learner(options: DepthTraining) -> DepthLearner:
     predictor = ScenePredictor.load(options.start, pick_device(options.device))
     predictor.require_depth()
     torch.manual_seed(options.settings.seed)
-    learner = DepthLearner(predictor.model, options.settings.smoothness)
+    learner = DepthLearner(predictor.model, options.settings.weights)
     learner.to(predictor.device)
     return learner
 

@@ -67,7 +67,7 @@ _COMPOSITED_SHARE = 0.10
 class _Stage:
     """One leg of the scene model's training: its share of the minutes, learning rate and input height and width.
 
-    `further` stages see composites too and begin from the plain ones' end.
+    It sees "plain" sources, "further" ones, which hold composites too, or "rendered" scenes alone, which know depth.
     """
 
     name: str
@@ -75,20 +75,21 @@ class _Stage:
     share: float
     lr: float
     hw: tuple[int, int] = TRAIN_HW
-    further: bool = False
+    sees: str = "plain"
 
 
 # Small pictures first: twice as many are seen while the features form. Then the convolutional path alone learns the
 # fine shapes on a backbone that stands still (twice as fast), and everything settles together. Composites come last and
 # the model halfway between before and after them is kept: alone, they made it see instruments where there were none.
-# What instruments do is learned at the end, on that model.
+# What instruments do, and depth, is learned at the end by a head alone, on that model.
 _SCENE_STAGES = (
-    _Stage("low", "full", 0.22, 1e-3, (168, 210)),
-    _Stage("heads", "heads", 0.22, 1.5e-3),
-    _Stage("full", "full", 0.22, 4e-4),
-    _Stage("further-heads", "heads", 0.12, 5e-4, further=True),
-    _Stage("further-full", "full", 0.14, 3e-4, further=True),
-    _Stage("tools", "tools", 0.08, 1e-3, further=True),
+    _Stage("low", "full", 0.21, 1e-3, (168, 210)),
+    _Stage("heads", "heads", 0.20, 1.5e-3),
+    _Stage("full", "full", 0.20, 4e-4),
+    _Stage("further-heads", "heads", 0.11, 5e-4, sees="further"),
+    _Stage("further-full", "full", 0.13, 3e-4, sees="further"),
+    _Stage("tools", "tools", 0.07, 1e-3, sees="further"),
+    _Stage("depth", "depth", 0.08, 1.5e-3, sees="rendered"),
 )
 _BEFORE, _AFTER = "full", "further-full"  # what is averaged
 
@@ -150,15 +151,15 @@ def train_scene_preset(
     """Make a scene checkpoint in ``out``: render, train, score on held-out scenes, write the model card.
 
     ``real`` is the index.json of labelled real frames; without it only rendered scenes are used. ``minutes`` are
-    shared among six stages: everything on small pictures, the heads alone, everything, both again with composites
-    (averaged with what was before), and what instruments do. The run can be killed and called again: caches and
+    shared among seven stages: everything on small pictures, the heads alone, everything, both again with composites
+    (averaged with what was before), what instruments do, and depth. The run can be killed and called again: caches and
     training go on where they were.
     """
     _check_preset(preset)
     say = progress or (lambda text: None)
     config, folder = embedded_scene_config(), Path(out)
     work = folder / "work"
-    plain, further = _scene_sources(config, work, frames, real, say)
+    sources = _scene_sources(config, work, frames, real, say)
     told, init = _told_scene(say), None
     for seed, step in enumerate(_SCENE_STAGES):
         say(f"stage {step.name}: {step.share * minutes:.1f} minutes")
@@ -171,8 +172,7 @@ def train_scene_preset(
             batch_size=8,
             class_weights=_CLASS_WEIGHTS,
         )
-        sources = further if step.further else plain
-        model = train_scene(config, sources, work / step.name, settings, init=init, progress=told)
+        model = train_scene(config, sources[step.sees], work / step.name, settings, init=init, progress=told)
         init = work / step.name
         if step.name == _AFTER:
             init = _averaged(work / _BEFORE, work / _AFTER, work / "averaged")
@@ -188,17 +188,17 @@ def _averaged(before: Path, after: Path, out: Path) -> Path:
 
 def _scene_sources(
     config: SceneConfig, work: Path, frames: int, real: str | Path | None, say: Progress
-) -> tuple[list[Source], list[Source]]:
-    """The plain stages' sources and the further ones'."""
+) -> dict[str, list[Source]]:
+    """What a stage may see."""
     words = config.vocabulary
     say(f"rendering {frames} training scenes (kept in {work})")
     rendered = []
     for procedure, share in _RENDERED_SHARES.items():
         folder = rendered_cache(work / f"rendered-{procedure}", 0, int(share * frames), words, procedure)
         rendered.append((CachedDataset(folder), share))
+    alone = [Source(dataset, share) for dataset, share in rendered]
     if real is None:
-        plain = [Source(dataset, share) for dataset, share in rendered]
-        return plain, plain
+        return {"plain": alone, "further": alone, "rendered": alone}
     caches = real_caches(work / "real-train", Path(real), "train", words)
     mixed = [Source(CachedDataset(path), _REAL_SHARES[name]) for name, path in caches.items()]
     say("pasting instruments on real tissue")
@@ -206,7 +206,11 @@ def _scene_sources(
     pasted = Source(
         CachedDataset(composited_cache(work / "composited", Path(real), count, 0, words)), _COMPOSITED_SHARE
     )
-    return _filled(rendered, mixed), _filled(rendered, [*mixed, pasted])
+    return {
+        "plain": _filled(rendered, mixed),
+        "further": _filled(rendered, [*mixed, pasted]),
+        "rendered": alone,
+    }
 
 
 def _filled(rendered: list[tuple[CachedDataset, float]], others: list[Source]) -> list[Source]:

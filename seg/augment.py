@@ -31,6 +31,10 @@ class Augmentation:
     blur_sigma: float = 1.5
 
 
+UPRIGHT = Augmentation(area=(1.0, 1.0), aspect_jitter=0.0, rotation_deg=0.0)
+"""Colours and mirrors only."""
+
+
 def random_affine(rng: np.random.Generator, how: Augmentation, from_hw: tuple, to_hw: tuple) -> np.ndarray:
     """A (2, 3) matrix that takes `to_hw` pixels to `from_hw` pixels: crop, zoom, aspect, rotation, mirror."""
     (h, w), (th, tw) = from_hw, to_hw

@@ -57,8 +57,6 @@ class SceneConfig(PreTrainedConfig):
         Id of the taxonomy that `class_names` come from.
     depth (`bool`):
         Whether the model has a depth head.
-    depth_decoder (`bool`):
-        Whether depth reads a decoder of its own, so that it can be trained while all else stays as it is.
     input_hw (`list[int]`):
         Height and width that frames are brought to, multiples of 14: what the model is trained at.
     """
@@ -82,7 +80,6 @@ class SceneConfig(PreTrainedConfig):
     instrument_classes: list[int] | tuple[int, ...] = INSTRUMENT_CLASSES
     taxonomy: str = "core"
     depth: bool = True
-    depth_decoder: bool = False
     input_hw: list[int] | tuple[int, ...] = TRAIN_HW
 
     def __post_init__(self, **kwargs: Any) -> None:

@@ -11,7 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from describer.seg.sma import ZeroConv2d
+
 ASPP_RATES = (1, 3, 6)
+CONTEXT_RATES = (1, 2, 4)
 PRIOR_BLOCKS = (1, 2, 3)
 
 
@@ -114,20 +117,51 @@ def _resized(maps: Tensor, like: Tensor) -> Tensor:
     return F.interpolate(maps, size=like.shape[2:], mode="bilinear", align_corners=False)
 
 
-class DepthHead(nn.Module):
-    """Sigmoid disparity from the decoder's features, at strides 4, 8, 16 and 32.
+class ContextBlock(nn.Module):
+    """A residual block with group norm, whose statistics need no batch. Shape: (B, C, h, w) -> (B, C, h, w)."""
 
-    In training all four scales come back, finest first; otherwise only the finest. Shape: (B, C, h, w) ->
-    tuple of (B, 1, h / 2^k, w / 2^k).
+    def __init__(self, width: int, rate: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(4, width)
+        self.wide = nn.Conv2d(width, width, 3, padding=rate, dilation=rate)
+        self.fine = ZeroConv2d(width, width, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.fine(F.gelu(self.wide(self.norm(x))))
+
+
+class DepthHead(nn.Module):
+    """Sigmoid disparity at strides 4, 8, 16 and 32, in the manner of DPT (arXiv 2103.13413).
+
+    How far a thing is follows from the whole view (where walls, lumen and light lie), so all four token grids and the
+    fused map are read once more on the coarse grid, where that is cheap; the fine features add the edges.
+
+    In training all four scales come back, finest first; otherwise only the finest. Shape: levels of (B, hidden, H/14,
+    W/14), fused map (B, width, h', w') and features (B, width / 2, h, w) -> tuple of (B, 1, h / 2^k, w / 2^k).
     """
 
-    def __init__(self, width: int, scales: int = 4) -> None:
+    def __init__(self, hidden: int, width: int, scales: int = 4) -> None:
         super().__init__()
-        self.enter = nn.Conv2d(width, 16, 3, padding=1)
-        self.out = nn.ModuleList([nn.Conv2d(16, 1, 3, padding=1) for _ in range(scales)])
+        context, fine = 3 * width // 4, width // 4
+        self.lateral = nn.Conv2d(4 * hidden, context, 1)
+        self.fused = nn.Conv2d(width, context, 1)
+        self.near_by, *others = (ContextBlock(context, rate) for rate in CONTEXT_RATES)
+        self.whole = nn.Linear(context, context)
+        self.further = nn.Sequential(*others)
+        self.far = nn.Conv2d(context, fine, 1)
+        self.near = nn.Conv2d(width // 2, fine, 3, padding=1)
+        self.refine = nn.Sequential(
+            nn.Conv2d(fine, fine, 3, padding=2, dilation=2), nn.GELU(), nn.Conv2d(fine, fine, 3, padding=1)
+        )  # fmt: skip
+        # A flat depth at first: far from where the sigmoid saturates, and from there a free scale never comes back.
+        self.out = nn.ModuleList([ZeroConv2d(fine, 1, 3, padding=1) for _ in range(scales)])
 
-    def forward(self, features: Tensor) -> tuple[Tensor, ...]:
-        x = F.gelu(self.enter(features))
+    def forward(self, levels: list[Tensor], coarse: Tensor, features: Tensor) -> tuple[Tensor, ...]:
+        grid = self.lateral(torch.cat(levels, dim=1))
+        grid = self.near_by(grid + _resized(self.fused(coarse), grid))
+        grid = self.further(grid + self.whole(grid.mean((2, 3)))[:, :, None, None])
+        x = F.gelu(self.near(features) + _resized(self.far(F.gelu(grid)), features))
+        x = F.gelu(x + self.refine(x))
         scales = []
         for k, conv in enumerate(self.out if self.training else self.out[:1]):
             if k:

@@ -20,6 +20,7 @@ from describer.seg.model import SceneOutput, disparity_to_depth
 
 TASKS = ("segmentation", "activity", "phase", "depth", "interaction", "boxes")
 DICE_SMOOTH = 1.0
+GRADIENT_SHARE = 0.5
 
 
 def labels_at(labels: Tensor, hw: tuple[int, int]) -> Tensor:
@@ -88,25 +89,46 @@ def partial_dice(logits: Tensor, labels: Tensor, annotated: Tensor, instruments:
 
 
 def scale_invariant_log(depth: Tensor, target: Tensor) -> Tensor:
-    """Variance of the log ratio per frame (Eigen et al., arXiv 1406.2283, lambda 1), over frames with depth.
+    """Mean absolute log ratio about its median per frame, over frames with depth.
 
-    Shape: both (B, h, w); target is NaN or <= 0 where unknown. A common scale of the target changes nothing.
+    Scale-invariant as Eigen et al.'s variance (arXiv 1406.2283), robust as in MiDaS (arXiv 1907.01341): to first order
+    what median-scaled AbsRel measures. Shape: both (B, h, w); target is NaN or <= 0 where unknown. A common scale of
+    the target changes nothing.
+    """
+    known = target.isfinite() & (target > 0)
+    ratio = depth.log() - target.where(known, torch.ones_like(target)).log()
+    middle = ratio.detach().masked_fill(~known, torch.nan).flatten(1).nanmedian(1).values.nan_to_num()
+    error = ((ratio - middle[:, None, None]).abs() * known).sum((1, 2)) / known.sum((1, 2)).clamp(min=1)
+    return error.sum() / known.any(2).any(1).sum().clamp(min=1)
+
+
+def gradient_matching(depth: Tensor, target: Tensor) -> Tensor:
+    """Mean slope of the log ratio, at four resolutions: edges where the target has them, and none elsewhere.
+
+    MiDaS (arXiv 1907.01341), on log depth. Shapes as in `scale_invariant_log`.
     """
     known = target.isfinite() & (target > 0)
     ratio = (depth.log() - target.where(known, torch.ones_like(target)).log()) * known
-    n = known.sum((1, 2)).clamp(min=1)
-    mean = ratio.sum((1, 2)) / n
-    variance = (ratio.square().sum((1, 2)) / n - mean.square()).clamp(min=0)
-    return variance.sum() / known.any(2).any(1).sum().clamp(min=1)
+    total = ratio.new_zeros(())
+    for step in (1, 2, 4, 8):
+        coarse, sure = ratio[:, ::step, ::step], known[:, ::step, ::step]
+        for axis in (1, 2):
+            both = sure.narrow(axis, 1, sure.shape[axis] - 1) & sure.narrow(axis, 0, sure.shape[axis] - 1)
+            total = total + (coarse.diff(dim=axis).abs() * both).sum() / both.sum().clamp(min=1)
+    return total / 4
 
 
 def depth_loss(disparity: Sequence[Tensor], target: Tensor) -> Tensor:
-    """Scale-invariant loss averaged over the scales, each against depth sampled at its own cells."""
+    """Scale-invariant loss averaged over the scales, each against depth sampled at its own cells, and matching
+    gradients at the finest."""
     losses = []
-    for scale in disparity:
+    for k, scale in enumerate(disparity):
         there = F.interpolate(target[:, None].float(), size=scale.shape[2:], mode="nearest-exact")[:, 0]
-        losses.append(scale_invariant_log(disparity_to_depth(scale)[:, 0], there))
-    return torch.stack(losses).mean()
+        depth = disparity_to_depth(scale)[:, 0]
+        losses.append(scale_invariant_log(depth, there))
+        if k == 0:
+            slopes = gradient_matching(depth, there)
+    return torch.stack(losses).mean() + GRADIENT_SHARE * slopes
 
 
 def activity_loss(logits: Tensor, target: Tensor) -> Tensor:

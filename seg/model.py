@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,9 +71,7 @@ class SceneModel(PreTrainedModel):
             if config.verb_names
             else None
         )
-        self.depth = DepthHead(config.decoder_width // 2) if config.depth else None
-        own = config.depth and config.depth_decoder
-        self.depth_decoder = DenseDecoder(backbone.hidden_size, config.decoder_width) if own else None
+        self.depth = DepthHead(backbone.hidden_size, config.decoder_width) if config.depth else None
         self.post_init()
         if config.adapter != "none":  # after post_init, whose initialisation would move a zero B
             add_adapter(self.backbone, config)
@@ -131,35 +128,30 @@ class SceneModel(PreTrainedModel):
         if self.tools is not None:
             maps = self.tools.enter(features, coarse, logits)
             tools = None if tool_boxes_xyxy is None else self.tools(maps, tool_boxes_xyxy)
-        if self.depth_decoder is not None:
-            features, _ = self.depth_decoder(levels, pixel_values)
         return SceneOutput(
             logits=logits,
             activity_logits=None if self.activity is None else self.activity(tokens, logits, coarse),
             phase_logits=None if self.phase is None else self.phase(tokens, logits, coarse),
-            disparity=None if self.depth is None else self.depth(features),
+            disparity=None if self.depth is None else self.depth(levels, coarse, features),
             tool_maps=maps,
             tools=tools,
         )
 
-    def split_depth(self) -> None:
-        """Give depth a decoder of its own, at first a copy of the one that it shared with the classes."""
-        if self.depth is None:
-            raise DescriberError("The model has no depth head; train one with `depth` on.")
-        if self.depth_decoder is None:
-            self.depth_decoder = copy.deepcopy(self.decoder)
-            self.config.depth_decoder = True
-
     def see_depth(self, pixel_values: Tensor) -> tuple[Tensor, ...]:
-        """`SceneOutput.disparity` alone. Gradients reach the depth head and its own decoder, and nothing else."""
+        """`SceneOutput.disparity` alone. Gradients reach the depth head and nothing else."""
+        inputs = self.depth_inputs(pixel_values)
+        assert self.depth is not None  # depth_inputs has looked
+        disparity: tuple[Tensor, ...] = self.depth(*inputs)
+        return disparity
+
+    @torch.no_grad()
+    def depth_inputs(self, pixel_values: Tensor) -> tuple[list[Tensor], Tensor, Tensor]:
+        """What the depth head reads; a learner whose depth head alone moves needs it once a frame."""
         if self.depth is None:
             raise DescriberError("The model has no depth head; train one with `depth` on.")
-        with torch.no_grad():
-            levels, _ = self._levels(pixel_values)
-            shared = self.decoder(levels, pixel_values)[0] if self.depth_decoder is None else None
-        features = shared if self.depth_decoder is None else self.depth_decoder(levels, pixel_values)[0]
-        disparity: tuple[Tensor, ...] = self.depth(features)
-        return disparity
+        levels, _ = self._levels(pixel_values)
+        features, coarse = self.decoder(levels, pixel_values)
+        return levels, coarse, features
 
     def _levels(self, pixel_values: Tensor) -> tuple[list[Tensor], Tensor]:
         """Four token grids (B, C, H / 14, W / 14), shallow to deep, and the last one's tokens (B, 1 + N, C)."""

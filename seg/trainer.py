@@ -19,8 +19,9 @@ from describer.seg.image import TRAIN_HW, normalise
 from describer.seg.losses import TASKS, scene_losses
 from describer.seg.model import SceneModel
 
-STAGES = ("full", "heads", "tools", "adapter")
-TASK_WEIGHTS = {"segmentation": 1.0, "activity": 0.3, "phase": 0.1, "depth": 0.5, "interaction": 0.2, "boxes": 0.1}
+ALONE = ("tools", "depth")
+STAGES = ("full", "heads", *ALONE, "adapter")
+TASK_WEIGHTS = {"segmentation": 1.0, "activity": 0.3, "phase": 0.1, "depth": 0.2, "interaction": 0.2, "boxes": 0.1}
 """What the balances that find no weights themselves (equal, pcgrad, bloop) weigh each task with."""
 
 
@@ -33,7 +34,8 @@ class TrainSettings:
     """How a run goes. Exactly one of `steps` and `minutes` is given; the rest has working defaults.
 
     stage "full" trains every parameter; "heads" leaves backbone and stem as they are, which is twice as fast; "tools"
-    trains the interaction head alone, on a model that stands still;
+    and "depth" train the interaction head or the depth head alone, on a model that stands still, and "depth" on whole
+    upright views, since how far a thing is follows from where in the view it lies;
     "adapter" freezes the backbone and trains adapter and heads; TESLA's A and B for `phase1_share` of the budget and
     then only its u and v.
 
@@ -143,11 +145,12 @@ class Trainer:
             for part in (self.model.backbone, self.model.sma):
                 if part is not None:
                     part.requires_grad_(False)
-        if self.settings.stage == "tools":
-            if self.model.tools is None:
-                raise DescriberError("Stage tools trains the interaction head; the model has none (no verb_names).")
+        if self.settings.stage in ALONE:
+            head = getattr(self.model, self.settings.stage)
+            if head is None:
+                raise DescriberError(f"Stage {self.settings.stage} trains a head that the model lacks; see its config.")
             self.model.requires_grad_(False).eval()
-            self.model.tools.requires_grad_(True).train()
+            head.requires_grad_(True).train()
         if phase:
             self.model.backbone.requires_grad_(False)
             for parameter in adapter_parameters(self.model.backbone, phase):

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from describer.errors import InputError, ModelError, OutputError, TaxonomyError
 from describer.processes import mean_over_processes, processes
 from describer.seg.adapters.files import describe_adapter, save_adapter
+from describer.seg.augment import UPRIGHT
 from describer.seg.config import SceneConfig
 from describer.seg.data import BatchLoader, CachedDataset, Source
 from describer.seg.losses import TASKS
@@ -180,6 +181,7 @@ class _Run:
             s.seed,
             first_step=trainer.done,
             hw=s.hw,
+            how=UPRIGHT if s.stage == "depth" else None,
             threads=s.loader_threads,
             part=(us.process_index, us.num_processes),
         )

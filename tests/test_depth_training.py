@@ -41,7 +41,7 @@ def test_it_trains_scores_and_shows(clip: Path, start: Path, tmp_path: Path, cap
     assert scores["old_depth"]["photometric"] != scores["start"]["photometric"]  # the pose has learned
     strip = cv2.imread(str(out / "clip one.png"))
     assert strip.shape == (3 * 210, 6 * 280, 3)
-    assert Describer(str(out), "echo", device="cpu", depth=True).scene_model.model.depth_decoder is not None
+    Describer(str(out), "echo", device="cpu", depth=True).scene_model.require_depth()
     written = (out / "model.safetensors").stat().st_mtime_ns
     assert run([*command, "--batch-size", "1"]) == 0  # done already: scored again, nothing trained
     assert (out / "log.csv").read_text().count("\n") == 3 and (out / "model.safetensors").stat().st_mtime_ns > written

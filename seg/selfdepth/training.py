@@ -10,7 +10,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,13 @@ from torch import nn
 from describer.errors import DescriberError, InputError, OutputError
 from describer.seg.model import SceneModel
 from describer.seg.selfdepth.clips import Clip, Triple, training_triples
-from describer.seg.selfdepth.learner import DepthLearner, Losses, make_batch
+from describer.seg.selfdepth.learner import DepthLearner, Losses, LossWeights, make_batch
 from describer.seg.tables import Table
 
 CHECKPOINT, POSE = "checkpoint.pt", "pose.safetensors"
 _SCALES = 4
-_COLUMNS = ("elapsed_s", "lr", "loss", *(f"photometric_{k}" for k in range(_SCALES)), "smoothness", "moving")
+_OTHERS = ("smoothness", "consistency", "prior", "moving")
+_COLUMNS = ("elapsed_s", "lr", "loss", *(f"photometric_{k}" for k in range(_SCALES)), *_OTHERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +42,9 @@ class SelfDepthSettings:
     minutes: float | None = None
     pose_first: float = 0.15
     batch_size: int = 4
-    lr: float = 2e-4
+    lr: float = 3e-4
     pose_lr: float = 1e-3
-    smoothness: float = 1e-3
+    weights: LossWeights = field(default_factory=LossWeights)
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     seed: int = 0
@@ -167,7 +168,8 @@ def train_depth(
 def _row(trainer: DepthTrainer, rate: float, losses: Losses) -> dict[str, float]:
     scales = {f"photometric_{k}": error for k, error in enumerate(losses.photometric)}
     now = {"elapsed_s": trainer.elapsed_s, "lr": rate, "loss": losses.total.item()}
-    return {**now, **scales, "smoothness": losses.smoothness, "moving": losses.moving}
+    others = {name: getattr(losses, name) for name in _OTHERS}
+    return {**now, **scales, **others}
 
 
 def _identity(learner: DepthLearner, clips: Sequence[Clip], settings: SelfDepthSettings) -> str:

@@ -104,6 +104,28 @@ def test_depth_ignores_scale_and_unknown() -> None:
     assert float(losses.scale_invariant_log(torch.ones(1, 2, 2), torch.full((1, 2, 2), float("nan")))) == 0
 
 
+def test_depth_gradients_match_at_any_scale_and_tell_edges_that_are_not_there() -> None:
+    target = torch.rand(2, 12, 12) + 0.5
+    target[0, :3, 0] = float("nan")
+    same = (3 * target).nan_to_num(1.0).requires_grad_()
+    value = losses.gradient_matching(same, target)
+    value.backward()
+    assert float(value.detach()) == pytest.approx(0, abs=1e-6)
+    assert same.grad is not None and same.grad.isfinite().all()
+    step = torch.ones(1, 12, 12)
+    step[:, :, 6:] = 2.0
+    flat = torch.ones(1, 12, 12)
+    assert float(losses.gradient_matching(step, flat)) > 0.01
+    assert float(losses.gradient_matching(step, step.flip(2))) > float(losses.gradient_matching(step, flat))
+
+
+def test_a_few_wrong_pixels_do_not_move_the_scale_of_depth() -> None:
+    target = torch.ones(1, 10, 10)
+    prediction = 2 * target
+    prediction[0, 0, :4] = 200.0
+    assert float(losses.scale_invariant_log(prediction, target)) == pytest.approx(0.04 * math.log(100), rel=1e-5)
+
+
 def test_activity_ignores_unknown() -> None:
     logits = torch.randn(3, 4, requires_grad=True)
     target = torch.tensor([-1, 2, -1])

@@ -244,16 +244,17 @@ def test_heads_stage_leaves_backbone_and_stem_and_moves_the_rest(tmp_path: Path,
     assert "decoder.prior.enter.1.running_mean" not in same
 
 
-def test_tools_stage_moves_the_interaction_head_alone(tmp_path: Path, source: Source) -> None:
+@pytest.mark.parametrize("stage", ["tools", "depth"])
+def test_a_head_that_is_trained_alone_moves_alone(tmp_path: Path, source: Source, stage: str) -> None:
     words = config(verb_names=["cut"], target_names=["liver"], instrument_classes=[1])
     start = SceneModel(words)
     start.save_pretrained(tmp_path / "start")
-    tuned = train_scene(words, [source], tmp_path / "run", settings(stage="tools"), init=tmp_path / "start")
+    tuned = train_scene(words, [source], tmp_path / "run", settings(stage=stage), init=tmp_path / "start")
     before = start.state_dict()
     moved = {name for name, value in tuned.state_dict().items() if not torch.equal(value, before[name])}
-    assert moved and all(name.startswith("tools.") for name in moved)
-    with pytest.raises(DescriberError, match="verb_names"):
-        train_scene(config(), [source], tmp_path / "x", settings(stage="tools"))
+    assert moved and all(name.startswith(f"{stage}.") for name in moved)
+    with pytest.raises(DescriberError, match="lacks"):
+        train_scene(config(depth=False), [source], tmp_path / "x", settings(stage=stage))
 
 
 def test_training_refusals(tmp_path: Path, source: Source) -> None:

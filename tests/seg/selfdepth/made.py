@@ -30,7 +30,7 @@ def relief(hw: tuple[int, int]) -> Tensor:
 
 
 def moving_clip(n: int, hw: tuple[int, int], step_xyz: tuple[float, float, float]) -> tuple[np.ndarray, np.ndarray]:
-    """``n`` frames (n, H, W, 3) uint8 and depths (n, H, W) of a textured wall at 4 with a square in front, at 2.
+    """``n`` frames (n, H, W, 3) uint8 and depths (n, H, W) of a textured wall at 4 with a red square in front, at 2.
 
     The camera goes on by ``step_xyz`` from frame to frame; at the middle frame it stands where the square is in front.
     """
@@ -46,7 +46,7 @@ def moving_clip(n: int, hw: tuple[int, int], step_xyz: tuple[float, float, float
             for canvas, place in zip(canvases, (far, near), strict=True)
         )
         square = (near[..., 0].abs() < 0.5) & (near[..., 1].abs() < 0.4)
-        frames.append(front.where(square, wall))
+        frames.append((front * torch.tensor([1.0, 0.5, 0.5])[:, None, None]).where(square, wall))
         depths.append(torch.full(hw, 4.0).where(~square, torch.tensor(2.0)) - at[2])
     pixels = (torch.stack(frames).permute(0, 2, 3, 1) * 255).round().to(torch.uint8)
     return pixels.numpy(), torch.stack(depths).numpy()
