@@ -315,8 +315,9 @@ def finish_vlm(folder: Path, scene_model: str, recipe: str) -> None:
 
 def vlm_scores(scene_model: str, vlm: str, adapter: str | None, frames: int) -> dict[str, dict[str, Any]]:
     """Scores on the same held-out frames: base, base + adapter, base + adapter on black pictures."""
-    bare = Describer(scene_model, vlm, adapter="none", device="cpu")
-    tuned = Describer(scene_model, vlm, adapter=adapter, device="cpu")
+    # A model's own scores: what the guard makes of its texts is measured by `describer bench guard`.
+    bare = Describer(scene_model, vlm, adapter="none", device="cpu", guard="off")
+    tuned = Describer(scene_model, vlm, adapter=adapter, device="cpu", guard="off")
     return {
         "base": language_scores(bare, frames),
         "base + adapter": language_scores(tuned, frames),
