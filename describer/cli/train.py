@@ -147,7 +147,7 @@ def depth(
     ],
     out: _Out,
     start: Annotated[str, typer.Option(help="Scene model whose depth learns: 'embedded' or a folder.")] = "embedded",
-    minutes: Annotated[float | None, typer.Option(min=0.01, help="Length of the run. [default: 10]")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.01, help="Length of the run. [default: 6]")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Or in steps.")] = None,
     size: Annotated[
         str | None, typer.Option(metavar="HxW", help="Input size, multiples of 14. [default: the model's]")
@@ -179,7 +179,7 @@ def depth(
     options = DepthTraining(
         tuple(clips),
         SelfDepthSettings(
-            steps, 10.0 if minutes is None and steps is None else minutes, batch_size=batch_size, seed=seed
+            steps, 6.0 if minutes is None and steps is None else minutes, batch_size=batch_size, seed=seed
         ),
         start=start,
         size_hw=None if size is None else size_of(size),
