@@ -170,11 +170,12 @@ class _Tuning:
         marker = self.out / "work" / "options.json"
         loose = {"eval_frames", "eval_minutes", "device"}
         text = json.dumps({k: v for k, v in asdict(self.options).items() if k not in loose} | {"hash": self.digest})
-        if marker.is_file() and marker.read_text(encoding="utf-8") != text:
-            raise OutputError(f"{self.out} holds a run with other options or data; choose another folder.")
-        if processes().is_main_process:
-            marker.parent.mkdir(parents=True, exist_ok=True)
-            marker.write_text(text, encoding="utf-8")
+        with processes().main_process_first():
+            if marker.is_file() and marker.read_text(encoding="utf-8") != text:
+                raise OutputError(f"{self.out} holds a run with other options or data; choose another folder.")
+            if processes().is_main_process:
+                marker.parent.mkdir(parents=True, exist_ok=True)
+                marker.write_text(text, encoding="utf-8")
 
     @property
     def digest(self) -> str:

@@ -10,7 +10,6 @@ import typer
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Train the scene model or the language model.")
 
 _Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the checkpoint and its card.")]
-_Preset = Annotated[str, typer.Option(help="The recipe: embedded.")]
 
 
 @app.command("scene")
@@ -117,26 +116,104 @@ def scene(
 @app.command("vlm")
 def vlm(
     out: _Out,
-    preset: _Preset = "embedded",
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Instruction data of `describer data build`.")
+    ] = None,
+    vlm: Annotated[
+        str | None, typer.Option(help="The base: 'embedded', a local folder, or a hub id. [default: embedded]")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(metavar="YAML", help="These options in a file; flags win.")] = None,
+    rank: Annotated[int | None, typer.Option(min=1, help="Rank of the updates. [default: 16]")] = None,
+    alpha: Annotated[int | None, typer.Option(min=1, help="Their scale is alpha / rank. [default: 32]")] = None,
+    dropout: Annotated[float | None, typer.Option(min=0, help="In the updates. [default: 0.05]")] = None,
+    targets: Annotated[
+        str | None,
+        typer.Option(help="Layers of the language model: all, attention, mlp, or a regular expression. [default: all]"),
+    ] = None,
+    thaw: Annotated[
+        list[str] | None, typer.Option(help="vision or projector: gets updates too; repeat for both. [default: none]")
+    ] = None,
+    quantize: Annotated[str | None, typer.Option(help="4bit (QLoRA) or 8bit base weights.")] = None,
+    epochs: Annotated[float | None, typer.Option(min=0, help="Times through the data. [default: 3]")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Or the length in steps.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.01, help="Or in minutes. [preset: 40]")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Chats a step, over all processes. [default: 16]")
+    ] = None,
+    accumulate: Annotated[
+        int | None, typer.Option(min=1, help="Parts a step's chats go through in, to save memory. [default: 1]")
+    ] = None,
+    checkpointing: Annotated[
+        bool | None, typer.Option("--checkpointing", help="Compute activations twice, to save memory.")
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="bf16, no, or auto: bf16 where the device is fast at it. [default: auto]")
+    ] = None,
+    lr: Annotated[float | None, typer.Option(min=0, help="Learning rate. [default: 0.0002]")] = None,
+    eval_frames: Annotated[
+        int | None, typer.Option(min=0, help="Held-out chats to score on while training. [default: 48]")
+    ] = None,
+    eval_minutes: Annotated[float | None, typer.Option(min=0.1, help="How often. [default: 10]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Order, dropout and start. [default: 0]")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N. [default: auto]")] = None,
+    trust_remote_code: Annotated[
+        bool | None, typer.Option("--trust-remote-code", help="Run the code that comes with the base.")
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Make the embedded model itself, from rendered scenes: embedded.")
+    ] = None,
     scene_model: Annotated[
-        str, typer.Option(help="Scene model whose regions it learns to describe: 'embedded' or a folder.")
+        str, typer.Option(help="Of --preset: scene model whose regions it learns to describe, or a folder.")
     ] = "embedded",
-    minutes: Annotated[float, typer.Option(min=0.1, help="Training time on this machine.")] = 40.0,
     frames: Annotated[int, typer.Option(min=8, help="Rendered frames with true regions, for the base.")] = 3000,
     adapter_frames: Annotated[int, typer.Option(min=8, help="Frames with predicted regions, for the adapter.")] = 1200,
 ) -> None:
-    """Train the language model and its LoRA adapter: OUT/vlm and OUT/vlm-lora.
+    """Tune a LoRA adapter for any vision-language model on your data, or make the embedded model again.
 
     \b
-      describer train vlm --preset embedded --out my-vlm
-      describer train vlm --scene-model my-scene --minutes 10 --out my-vlm
+      describer train vlm --data my-data --out my-lora
+      describer train vlm --data my-data --vlm Qwen/Qwen3-VL-4B-Instruct --quantize 4bit --checkpointing --out my-lora
+      torchrun --nproc_per_node 4 -m describer train vlm --config vlm.yaml --out my-lora
+      describer train vlm --preset embedded --scene-model my-scene --out my-vlm
 
-    Killed, the same command goes on where it stopped.
+    OUT is for --adapter: the adapter, its prompts and label set, recipe.json with held-out scores, log.csv. A preset
+    makes OUT/vlm and OUT/vlm-lora. Killed, the same command goes on where it stopped.
     """
-    from describer.tuning import train_vlm_preset
+    if preset is not None or (data is None and config is None):
+        from describer.tuning import train_vlm_preset
 
-    folder = train_vlm_preset(preset, out, scene_model, minutes, frames, adapter_frames, progress=_say)
-    typer.echo(str(folder))
+        made = train_vlm_preset(
+            preset or "embedded", out, scene_model, minutes or 40.0, frames, adapter_frames, progress=_say
+        )
+        typer.echo(str(made))
+        return
+    from describer.vlm_training import FREEZABLE, read_options, train_adapter, training
+
+    given = {
+        "data": None if data is None else str(data),
+        "vlm": vlm,
+        "rank": rank,
+        "alpha": alpha,
+        "dropout": dropout,
+        "targets": targets,
+        "frozen": None if thaw is None else tuple(part for part in FREEZABLE if part not in thaw),
+        "quantize": quantize,
+        "epochs": epochs,
+        "steps": steps,
+        "minutes": minutes,
+        "batch_size": batch_size,
+        "accumulate": accumulate,
+        "checkpointing": checkpointing,
+        "precision": precision,
+        "lr": lr,
+        "eval_frames": eval_frames,
+        "eval_minutes": eval_minutes,
+        "seed": seed,
+        "device": device,
+        "trust_remote_code": trust_remote_code,
+    }
+    options = training({} if config is None else read_options(config), given)
+    typer.echo(str(train_adapter(options, out, progress=_say)))
 
 
 @app.command("depth")
