@@ -179,6 +179,10 @@ def _answer(answerer: Answerer, plan: _Plan, said: str, sure: float | None, made
     else:
         text, agrees = exact, same_meaning(said, exact, taxonomy, evidence.kind)
         confidence = _combined(evidence.confidence, sure, agrees)
+    curves = getattr(answerer, "calibration", None)
+    if curves is not None:
+        by, kind = "model" if exact is None else "scene", None if evidence is None else evidence.kind
+        confidence = curves.of_answer(by, kind, confidence)
     return Answer(
         question=plan.question.text,
         text=text,

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from describer.confidence import Calibration, Curve
 from describer.errors import InputError, RecordError
 from describer.messages import prompt_text
 from describer.prompts.build import PromptOptions
@@ -175,3 +176,18 @@ def test_an_answer_as_json():
     made = answer_to_dict(opened("two")[0].ask("How many instruments are there?"))
     assert json.loads(json.dumps(made)) == made
     assert made["answer"] == "Two." and made["region_ids"] == [2, 3] and "frames" not in made
+
+
+def test_a_model_s_curves_say_what_answers_are_worth_by_who_gives_them():
+    always = {
+        "answer of the scene": Curve((0.0, 1.0), (0.97, 0.97), 50),
+        "answer of the model": Curve((0.5,), (0.2,), 50),
+    }
+
+    class Calibrated(Asked):
+        calibration = Calibration(always, "made")
+
+    frame = Opened(Calibrated(Parrot("Red.", 0.9)), FRAME, SCENE)
+    exact, looked = frame.ask("How many instruments are there?"), frame.ask("What colour is the liver?")
+    assert (exact.confidence, exact.abstained) == (0.97, False)
+    assert (looked.confidence, looked.abstained) == (0.2, True)

@@ -65,7 +65,8 @@ def evaluate(
         float | None, typer.Option(help="vqa: pick the threshold at which at most this share of answers is wrong.")
     ] = None,
     save_threshold: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="vqa: keep it there, the model's or adapter's folder.")
+        Path | None,
+        typer.Option(metavar="DIR", help="vqa: keep it, and what confidences are worth, with the model or adapter."),
     ] = None,
     scene_model: Annotated[
         str, typer.Option(help="vqa: 'embedded', or a folder of describer train scene.")

@@ -29,6 +29,7 @@ def evaluate_vqa(
     from describer.errors import InputError
     from describer.eval.reports import to_json, to_text, write_reports
     from describer.vqa_evaluation import evaluate_questions
+    from describer.vqa_evaluation.calibrating import keep_curves
 
     if save_threshold is not None and options["risk"] is None:
         raise InputError("--save-threshold needs --risk, the share of wrong answers that you accept, such as 0.2.")
@@ -38,7 +39,9 @@ def evaluate_vqa(
             bar.total = total
             bar.update(asked)
 
-        found = evaluate_questions(wanted, _loader(model), out=out, progress=progress, **options)
+        found = evaluate_questions(
+            wanted, _loader(model), out=out, progress=progress, calibrate=save_threshold is not None, **options
+        )
     written = () if out is None else write_reports(found.report, out)
     if as_json:
         typer.echo(json.dumps(to_json(found.report), indent=1, allow_nan=False))
@@ -50,6 +53,9 @@ def evaluate_vqa(
         typer.echo(f"risk of at most {options['risk']:.1%}: {found.threshold or none}", err=as_json)
     if found.threshold is not None:
         written += tuple(write_threshold(folder, found.threshold) for folder in (out, save_threshold) if folder)
+    if save_threshold is not None and found.rows is not None:
+        curves = keep_curves(save_threshold, found.rows, found.report.split)
+        written += () if curves is None else (curves,)
     for path in written:
         typer.echo(str(path), err=True)
 

@@ -50,6 +50,7 @@ class Said:
     abstained: bool = False
     region_ids: tuple[int, ...] = ()
     by: str = "model"
+    kind: str | None = None
     error: str | None = None
 
 
@@ -214,6 +215,7 @@ def _answer(row: Mapping[str, Any]) -> tuple[tuple[str, str], Said]:
         bool(row.get("abstained", False)),
         tuple(row.get("region_ids", ())),
         str(row.get("by", "model")),
+        row.get("kind"),
         row.get("error"),
     )
     return (str(row.get("condition", PLAIN)), str(row["id"])), said
@@ -269,7 +271,7 @@ def asks_of(describer: Describer, closed: bool) -> AskOn:
 
 def _said(answer: Answer) -> Said:
     by = "rule" if answer.confidence is None and answer.abstained else "scene" if answer.scene_answer else "model"
-    return Said(answer.text, answer.confidence, answer.abstained, answer.region_ids, by)
+    return Said(answer.text, answer.confidence, answer.abstained, answer.region_ids, by, answer.kind)
 
 
 def _unseen(describer: Describer, asked: Sequence[Asked]) -> list[Said]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from describer.abstention import Threshold
 from describer.errors import InputError
 from describer.eval.reports.report import Report, Skip
 from describer.vqa_evaluation.asking import Book, ask_units, asks_of, pictures_of, read_predictions, units
+from describer.vqa_evaluation.calibrating import cross_fitted
 from describer.vqa_evaluation.matching import wordings_of
 from describer.vqa_evaluation.scoring import (
     RIGHT,
@@ -60,11 +61,12 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """``threshold`` is None where none was asked for, or none reaches the risk."""
+    """``threshold`` is None where none was asked for, or none reaches the risk; ``rows`` are the answers as given."""
 
     report: Report
     threshold: Threshold | None
     headline: str
+    rows: Scored | None = None
 
 
 def evaluate_questions(
@@ -75,6 +77,7 @@ def evaluate_questions(
     choices: bool = False,
     controls: bool = True,
     risk: float | None = None,
+    calibrate: bool = False,
     label: str | None = None,
     out: Path | None = None,
     progress: Callable[[int, int], object] | None = None,
@@ -84,7 +87,9 @@ def evaluate_questions(
     ``load`` gives the Describer, when there is something to ask. ``choices`` has it choose among the answers of each
     question's type by likelihood; questions without such a list are left out. ``risk`` picks the threshold below which
     answers should be held back. Answers are kept in ``out`` as they come, and a run that was stopped goes on there.
-    ``label`` names the split in the report. Raises DescriberError, which names the remedy.
+    ``calibrate`` asks for the confidences as they come, without the model's curves for answers, and reports those that
+    curves of the other half of the videos make of them. ``label`` names the split in the report. Raises DescriberError,
+    which names the remedy.
     """
     found, questions = read_questions(wanted.path, wanted.name, wanted.reading, wanted.split, wanted.videos)
     questions, skips = _usable(questions, choices)
@@ -95,11 +100,13 @@ def evaluate_questions(
         skips += lost
         questions = sampled(questions, wanted.limit)
         loaded = load()
-        made, skipped = units(questions, pictures, choices, controls)
+        if calibrate and getattr(loaded.vlm, "calibration", None) is not None:
+            loaded.vlm.calibration = None  # type: ignore[attr-defined]
+        asked, skipped = units(questions, pictures, choices, controls)
         settings = {"describer": loaded.settings(), "questions": _fingerprint(questions), "choices": choices}
         book = Book(out, settings)
-        total = sum(len(unit.asked) for unit in made)
-        ask_units(made, asks_of(loaded, choices), book, None if progress is None else lambda n: progress(n, total))
+        total = sum(len(unit.asked) for unit in asked)
+        ask_units(asked, asks_of(loaded, choices), book, None if progress is None else lambda n: progress(n, total))
         answers, run = book.answers, _name_of(loaded)
     else:
         questions = sampled(questions, wanted.limit)
@@ -107,7 +114,19 @@ def evaluate_questions(
         skipped = {}
     rows, unanswered = scored(questions, answers, wordings_of(found))
     name = label or _label(found, wanted)
-    return _evaluated(rows, found, name, run, wanted, pictures, [*skips, *unanswered], skipped, choices, risk)
+    made = _evaluated(
+        cross_fitted(rows) if calibrate else rows,
+        found,
+        name,
+        run,
+        wanted,
+        pictures,
+        [*skips, *unanswered],
+        skipped,
+        choices,
+        risk,
+    )
+    return replace(made, rows=rows)
 
 
 def _evaluated(
