@@ -11,6 +11,9 @@ from describer.types import Region, Scene
 from describer.wording import gerund
 
 _MAX_TOUCHED = 6
+# Views more crowded than surgery's are told in part, so that no prompt outgrows the embedded model's 1,024 tokens.
+_MAX_TOOLS = 5
+_MAX_RANKED = 10
 
 
 def question_facts(scene: Scene, region_id: int | None = None) -> dict[str, Any]:
@@ -18,7 +21,8 @@ def question_facts(scene: Scene, region_id: int | None = None) -> dict[str, Any]
 
     Beside `scene_facts`: how many instruments there are and how many kinds of instruments and tissues; for each
     instrument its place, the side it enters from, what it does, on what, and all that it touches; everything by size,
-    largest first, and by depth, nearest first; the phase. A region's facts have all its contacts and its deed.
+    largest first, and by depth, nearest first; the phase. A region's facts have all its contacts and its deed. Of more
+    than 5 instruments or 10 regions only the largest are told so.
     """
     if region_id is not None:
         return _of_region(scene, scene.region(region_id))
@@ -30,12 +34,13 @@ def question_facts(scene: Scene, region_id: int | None = None) -> dict[str, Any]
     anatomy = {region.label for region in scene.regions if region.kind == "anatomy"}
     facts["counts"] = [len(tools), len({tool.label for tool in tools}), len(anatomy)]
     shown = listed(scene)
-    facts["tools"] = {_name(tool): _tool(scene, tool) for tool in shown if tool.kind == "instrument"}
-    by_size = sorted(shown, key=lambda region: -region.area_fraction)
+    told = [region for region in shown if region.kind == "instrument"][:_MAX_TOOLS]
+    facts["tools"] = {_name(tool): _tool(scene, tool) for tool in told}
+    by_size = sorted(shown, key=lambda region: -region.area_fraction)[:_MAX_RANKED]
     facts["largest"] = [[_name(region), size_word(region.area_fraction)] for region in by_size]
     ranked = sorted((region.depth_rank, _name(region)) for region in shown if region.depth_rank is not None)
     if ranked:
-        facts["nearest"] = [name for _, name in ranked]
+        facts["nearest"] = [name for _, name in ranked[:_MAX_RANKED]]
     return facts
 
 

@@ -121,6 +121,8 @@ def test_every_answer_agrees_with_the_scene(seed, split):
 @pytest.mark.parametrize("seed", range(40))
 def test_the_facts_of_the_prompt_hold_every_answer_that_pixels_do_not(seed):
     scene, _, _, _, found = asked(seed)
+    if len(scene.regions) > 10 or sum(region.kind == "instrument" for region in scene.regions) > 5:
+        pytest.skip("a view too crowded to be told whole")
     for qa in found:
         said = labels(qa.answer) - ({"blood"} if qa.kind == "disturbs" else set())
         if qa.kind in LOOKED_AT or qa.answer.startswith("There"):
@@ -131,6 +133,12 @@ def test_the_facts_of_the_prompt_hold_every_answer_that_pixels_do_not(seed):
             word = plain(qa.answer).split(" and ")[0].split(", ")[0]
             verb = word.split(" ")[0] if qa.kind == "does" else word
             assert f'"{verb}"' in facts, (qa, facts)
+
+
+def test_facts_of_the_most_crowded_view_stay_short():
+    lengths = [len(to_json(question_facts(busy_scene(np.random.default_rng(seed))))) for seed in range(100)]
+    # The embedded model's tokens hold 3 characters of these; beside them its 1,024 must hold picture and answer.
+    assert 2000 < max(lengths) < 2500
 
 
 def test_counts_and_tools_in_the_facts():
