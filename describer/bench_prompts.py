@@ -70,7 +70,8 @@ class PromptBench:
     """What is compared; the fields are the flags of `describer bench prompts`.
 
     ``prompts`` are values of ``--prompt``, beside the prompt that the model was tuned with, which comes first and has
-    the controls. ``predicted`` False gives the model the true scenes.
+    the controls. ``predicted`` False gives the model the true scenes. ``guard`` is off, so that what the model says is
+    scored and not what it was kept from saying.
     """
 
     scene_model: str = "embedded"
@@ -81,6 +82,7 @@ class PromptBench:
     predicted: bool = True
     device: str = "auto"
     quantize: str | None = None
+    guard: str = "off"
 
     def __post_init__(self) -> None:
         for text in self.prompts:
@@ -128,12 +130,13 @@ class _Bench:
             "tuned_with": self.tuned_with.to_dict(),
             "templates": template_hashes(),
             "generation": asdict(self.describer.generation),
+            "guard": options.guard,
         }
         self._keep_to_settings()
 
     def _load(self, adapter: str | None) -> Describer:
         o = self.options
-        return Describer(o.scene_model, o.vlm, adapter, o.device, quantize=o.quantize)
+        return Describer(o.scene_model, o.vlm, adapter, o.device, quantize=o.quantize, guard=o.guard)
 
     def _keep_to_settings(self) -> None:
         marker = self.folder / "settings.json"
@@ -310,7 +313,7 @@ def _about(found: Mapping[str, Any]) -> str:
     return (
         f"{found['vlm']}{adapter} on {row['n_frames']} held-out rendered frames (seeds from {found['first_seed']}), "
         f"scenes: {found['scene_model']}; {row['n_texts']} texts, {row['n_places']} place words, {row['n_contacts']} "
-        f"contact words, {row['n_colour']} colours. All against the scene that the model was given."
+        f"contact words, {row['n_colour']} colours; guard {found['guard']}. All against the scene it was given."
     )
 
 

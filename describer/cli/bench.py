@@ -276,6 +276,7 @@ def prompts(
     frames: Annotated[int, typer.Option(min=2, help="Held-out rendered frames.")] = 200,
     true_scenes: Annotated[bool, typer.Option("--true-scenes", help="Give true scenes, not predicted ones.")] = False,
     quantize: Annotated[str | None, typer.Option(help="4bit or 8bit.")] = None,
+    guard: Annotated[str, typer.Option(help="off scores what the model says by itself; flag or strict.")] = "off",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -299,6 +300,7 @@ def prompts(
         predicted=not true_scenes,
         device=device,
         quantize=quantize,
+        guard=guard,
     )
     found = prompt_ablation(options, out, _say)
     typer.echo(json.dumps(found, indent=1) if as_json else to_text(found))
