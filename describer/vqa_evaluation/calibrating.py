@@ -16,13 +16,13 @@ from describer.confidence import Calibration, Curve, answer_curve, fit_curve, re
 from describer.vqa_evaluation.asking import PLAIN
 from describer.vqa_evaluation.scoring import Scored
 
-_FEWEST = 50
+_FEWEST = 25
 
 
 def answer_curves(found: Scored, chosen: Iterable[int]) -> dict[str, Curve]:
-    """Curves of the chosen answers by their names in a calibration; kinds with fewer than 50 answers have none.
+    """Curves of the chosen answers by their names in a calibration; kinds with fewer than 25 answers have none.
 
-    The curve of who answers is of the kinds that have none of their own, where those are 50, or else of all.
+    The curve of who answers is of the kinds that have none of their own, where those are 25, or else of all.
     """
     by_kind: dict[tuple[str, str | None], list[int]] = defaultdict(list)
     for i in chosen:
