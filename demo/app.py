@@ -18,6 +18,7 @@ from describer.demo.clip_events import ClipEvents, ClipParts
 from describer.demo.events import FrameEvents, Parts, Settings, examples
 from describer.demo.models import Models
 from describer.demo.view import data_uri
+from describer.demo.visit import Talk
 from describer.pictures import read_image
 
 NOTICE = "For research and annotation, not for clinical decisions."
@@ -94,7 +95,7 @@ def _quick() -> dict[str, Any]:
 
 def _frame_tab(models: Models, settings: Settings, message: Any, files: Any) -> None:
     limits = settings.limits
-    visit = gr.State(None, time_to_live=_SESSION_S)
+    visit, so_far = gr.State(None, time_to_live=_SESSION_S), gr.State(Talk(), time_to_live=_SESSION_S)
     picture = _part("picture")
     with gr.Row(elem_id="screen"):
         with gr.Column(scale=3, min_width=300):
@@ -105,14 +106,16 @@ def _frame_tab(models: Models, settings: Settings, message: Any, files: Any) -> 
             panel = _part("panel", (*corrections, "again", "download", "save"), saving=saving)
             chat = _part("talk", ("ask",), question_chars=limits.question_chars)
 
-    do = FrameEvents(models, settings, Parts(visit, picture, frame, chat, message, files))
+    do = FrameEvents(models, settings, Parts(visit, so_far, picture, frame, chat, message, files))
     slow = {"api_visibility": "private", **_slow(settings, _MODELS)}
     changed = [visit, frame, message]
     for name in ("drop", "example"):
-        getattr(frame, name)(getattr(do, name), [visit], [*changed, picture, chat], show_progress_on=frame, **slow)
+        getattr(frame, name)(
+            getattr(do, name), [visit], [*changed, picture, so_far, chat], show_progress_on=frame, **slow
+        )
     frame.mark(do.mark, [visit], changed, show_progress_on=frame, **slow)
     panel.again(do.again, [visit], changed, show_progress_on=frame, **slow)
-    chat.ask(do.ask, [visit], [visit, chat, message], show_progress="minimal", **slow)
+    chat.ask(do.ask, [visit, so_far], [so_far, chat, message], show_progress="minimal", **slow)
     for name in corrections:
         getattr(panel, name)(getattr(do, name), [visit], changed, **_quick())
     panel.download(do.download, [visit], [files, message], **_quick())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,11 +13,13 @@ import gradio as gr
 
 from describer.demo import clip, keep
 from describer.demo.clip import Clip
-from describer.demo.events import Answered, Settings, friendly, said
+from describer.demo.events import BROKEN, Answered, Settings, friendly, said
 from describer.demo.limits import remove, take_video, tidy_name
 from describer.demo.models import Models
 from describer.errors import DescriberError, InputError
 from describer.export.subtitles import to_srt, to_vtt
+
+_log = logging.getLogger(__name__)
 
 _SLOWEST_FPS, _FASTEST_FPS = 0.1, 30.0
 
@@ -56,6 +59,9 @@ class ClipEvents:
                 yield {**self._shown(state), self.parts.message: said("", "")}
         except DescriberError as error:
             yield {self.parts.timeline: None, self.parts.message: said("error", str(error))}
+        except Exception:  # the outermost edge, as in `friendly`
+            _log.exception("a clip failed")
+            yield {self.parts.timeline: None, self.parts.message: said("error", BROKEN)}
         finally:
             if path is not None:
                 remove(path)

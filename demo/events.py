@@ -6,6 +6,7 @@ Nothing of any visitor is kept here; it all lives in the visitor's own session s
 from __future__ import annotations
 
 import functools
+import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -19,11 +20,13 @@ from describer.demo import correct, keep, look, talk
 from describer.demo.limits import Limits, take_picture, tidy_name
 from describer.demo.models import Models
 from describer.demo.view import data_uri, depth_uri, view_of
-from describer.demo.visit import Visit
+from describer.demo.visit import Talk, Visit
 from describer.errors import DescriberError, InputError
 from describer.pictures import read_image
 
-_BROKEN = "That went wrong here, not at your side; the log of the demo says more."
+_log = logging.getLogger(__name__)
+
+BROKEN = "That went wrong here, not at your side; the log of the demo says more."
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Parts:
     """The components that handlers write to."""
 
     visit: Any
+    talk: Any
     picture: Any
     frame: Any
     chat: Any
@@ -71,6 +75,9 @@ def friendly(handler: Callable[..., Answered]) -> Callable[..., Answered]:
             return handler(self, visit, event)
         except DescriberError as error:
             return {self.parts.message: said("error", str(error))}
+        except Exception:  # the outermost edge: the page waits for an answer
+            _log.exception("an event of the page failed")
+            return {self.parts.message: said("error", BROKEN)}
 
     return answer
 
@@ -107,11 +114,12 @@ class FrameEvents:
             examples = talk.example_questions(visit.annotation.scene)
             depth = depth_uri(visit.annotation.scene.depth)
         key = str(time.monotonic_ns())
-        visit = replace(visit, key=key, questions=tuple(examples))
+        visit, begun = replace(visit, key=key), Talk((), tuple(examples))
         return {
             self.parts.picture: {"key": key, "picture": data_uri(visit.frame.image), "depth": depth},
             **self._shown(visit),
-            self.parts.chat: self._talk(visit),
+            self.parts.talk: begun,
+            self.parts.chat: begun.shown(),
             self.parts.message: said("", ""),
         }
 
@@ -122,10 +130,6 @@ class FrameEvents:
         view |= {"key": visit.key, "select": select, "at": time.monotonic_ns()}
         view["corrected"] = f"{changes} correction{'s' * (changes != 1)}" if changes else ""
         return {self.parts.visit: visit, self.parts.frame: view, self.parts.message: said("", "")}
-
-    @staticmethod
-    def _talk(visit: Visit, *more: Any) -> dict[str, Any]:
-        return {"turns": [*visit.turns, *more], "examples": list(visit.questions)}
 
     @friendly
     def mark(self, visit: Visit | None, event: gr.EventData) -> Answered:
@@ -138,27 +142,27 @@ class FrameEvents:
         with self.models.use() as describer:
             return self._shown(look.describe_again(describer, needed(visit)))
 
-    def ask(self, visit: Visit | None, event: gr.EventData) -> Iterator[Answered]:
+    def ask(self, visit: Visit | None, so_far: Talk, event: gr.EventData) -> Iterator[Answered]:
+        chat, told = self.parts.chat, self.parts.message
         try:
-            visit, limits = needed(visit), self.settings.limits
+            limits = self.settings.limits
             question = look.too_long(event._data.get("question", ""), limits.question_chars, "the question")
             region = event._data.get("region")
-            yield {self.parts.chat: self._talk(visit, talk.pending(question))}
+            yield {chat: so_far.shown(talk.pending(question))}
             with self.models.use() as describer:
-                for heard in talk.ask_aloud(describer, visit, question, None if region is None else int(region)):
+                region_id = None if region is None else int(region)
+                for heard in talk.ask_aloud(describer, needed(visit), question, region_id):
                     if isinstance(heard, str):
-                        yield {self.parts.chat: self._talk(visit, talk.pending(question, heard))}
+                        yield {chat: so_far.shown(talk.pending(question, heard))}
                     else:
-                        turn = talk.turn_of(heard, visit, describer.taxonomy)
-            visit = replace(visit, turns=(*visit.turns, turn)[-limits.turns :])
-            yield {self.parts.visit: visit, self.parts.chat: self._talk(visit), self.parts.message: said("", "")}
+                        turn = talk.turn_of(heard, needed(visit), describer.taxonomy)
+            so_far = replace(so_far, turns=(*so_far.turns, turn)[-limits.turns :])
+            yield {self.parts.talk: so_far, chat: so_far.shown(), told: said("", "")}
         except DescriberError as error:
-            shown = {self.parts.chat: self._talk(visit)} if visit else {}
-            yield {**shown, self.parts.message: said("error", str(error))}
-        except Exception:
-            # Whatever it was, the page must not seem to be thinking still; Gradio logs it.
-            yield {self.parts.chat: self._talk(visit), self.parts.message: said("error", _BROKEN)}
-            raise
+            yield {chat: so_far.shown(), told: said("error", str(error))}
+        except Exception:  # the outermost edge, as in `friendly`
+            _log.exception("a question failed")
+            yield {chat: so_far.shown(), told: said("error", BROKEN)}
 
     @friendly
     def rename(self, visit: Visit | None, event: gr.EventData) -> Answered:

@@ -1,4 +1,4 @@
-"""What one visitor has before them: a frame, its annotation as corrected so far, and the talk about it."""
+"""What one visitor has before them: a frame with its annotation as corrected so far, and the talk about it."""
 
 from __future__ import annotations
 
@@ -9,20 +9,33 @@ from typing import Any
 from describer.types import Annotation, Frame
 
 
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """Questions and answers so far as the page shows them, and questions that fit the frame.
+
+    Kept apart from the visit: an answer takes a while, and what is corrected meanwhile must not be lost.
+    """
+
+    turns: tuple[Mapping[str, Any], ...] = ()
+    questions: tuple[str, ...] = ()
+
+    def shown(self, *more: Mapping[str, Any]) -> dict[str, Any]:
+        """For the page, with turns that are not over yet."""
+        return {"turns": [*self.turns, *more], "examples": list(self.questions)}
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Visit:
     """Lives in the visitor's own session and nowhere else.
 
-    ``by_hand`` are the ids of texts a person wrote (None = the scene's), ``notes`` remarks by region id,
-    ``turns`` the talk so far as the page shows it, ``questions`` some that fit the frame, ``key`` names its picture.
+    ``by_hand`` are the ids of texts a person wrote (None = the scene's), ``notes`` remarks by region id, ``key`` names
+    the frame's picture on the page.
     """
 
     frame: Frame
     annotation: Annotation
     notes: Mapping[int | None, str] = field(default_factory=dict)
     by_hand: frozenset[int | None] = frozenset()
-    turns: tuple[Mapping[str, Any], ...] = ()
-    questions: tuple[str, ...] = ()
     key: str = ""
 
     @property

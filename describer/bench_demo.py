@@ -68,7 +68,7 @@ def visit_at_once(
         before = _memory_mib(server_pid)
         crowd = _Crowd(url, pictures, Path(folder))
         until_s = time.monotonic() + seconds
-        threads = [threading.Thread(target=crowd.visit, args=(i, until_s), daemon=True) for i in range(visitors)]
+        threads = [threading.Thread(target=crowd.visit, args=(i, until_s, 1), daemon=True) for i in range(visitors)]
         for thread in threads:
             thread.start()
         peaks = []

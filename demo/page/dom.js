@@ -102,5 +102,9 @@
     });
   };
 
+  /* While the models change the frame's annotation nothing else may: the later answer would undo the earlier one. */
+  D.busy = (is) => {
+    document.querySelectorAll("#frame .intake, #frame .toolbar, #panel .panel").forEach((node) => (node.inert = is));
+  };
   D.message = (kind, text) => tell("message", { kind, text });
 })();

@@ -30,18 +30,22 @@
       try {
         const sent = await D.send(upload, file, props.upload_mb);
         D.message("busy", "");
-        trigger("drop", sent);
+        act("drop", sent);
       } catch (error) {
         D.message("error", error.message || `${file.name} could not be sent; it may be too large.`);
       }
     };
-    const stage = D.stage((drawn) => trigger("mark", drawn));
+    const act = (event, what) => {
+      D.busy(true);
+      trigger(event, what);
+    };
+    const stage = D.stage((drawn) => act("mark", drawn));
     const zone = D.dropZone("Drop, paste or choose a picture", "image/*,.tif,.tiff,.bmp", took);
     const examples = h("div", { class: "examples", role: "group", "aria-label": "Example frames" }, h("span", { class: "hint" }, "Or an example:"));
     for (const [i, example] of (props.examples || []).entries()) {
       const picture = h("img", { src: example.thumbnail, alt: "", width: 72, height: 58 });
       const title = `Example frame: ${example.name}`;
-      const attributes = { type: "button", title, "aria-label": title, onclick: () => trigger("example", { index: i }) };
+      const attributes = { type: "button", title, "aria-label": title, onclick: () => act("example", { index: i }) };
       examples.append(h("button", attributes, picture));
     }
 
@@ -98,6 +102,7 @@
       const view = props.value && props.value.size_wh ? props.value : null;
       /* The pixels come as a value of their own, once a frame; they may come a moment later. */
       if (view && (!D.pixels || D.pixels.key !== view.key)) return;
+      D.busy(false);
       const same = D.view && view && D.view.key === view.key;
       D.view = view;
       if (!same) D.selected = null;

@@ -46,7 +46,7 @@
     };
 
     const foot = (view) => {
-      const again = h("button", { type: "button", id: "again", onclick: () => trigger("again", {}) }, "Write the sentences again");
+      const again = h("button", { type: "button", id: "again", onclick: () => (D.busy(true), trigger("again", {})) }, "Write the sentences again");
       return view.corrected
         ? h("div", { class: "foot" }, h("p", { class: "hint" }, `${view.corrected} by hand.`), again)
         : "";
@@ -157,7 +157,11 @@
       line.hidden = !text;
       line.textContent = text;
     };
-    watch("value", () => props.value && say(props.value));
+    watch("value", () => {
+      if (!props.value) return;
+      say(props.value);
+      if (props.value.text) D.busy(false);
+    });
     D.on("message", say);
   };
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +12,9 @@ from describer.demo import correct
 from describer.demo.look import describe_again, doubt, look_at, mark, pointed, too_long
 from describer.errors import InputError
 from describer.frames import as_frame
+from describer.pictures import read_image
 from describer.types import Scene
 from tests.demo.fake import FakeDescriber
-from tests.scenes import disc, scene_of
 
 SIZE = (160, 128)
 IMAGE = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
@@ -90,13 +91,24 @@ def test_texts_written_anew_keep_those_that_a_person_wrote(describer):
     assert texts[2] == "The liver as I see it." and texts[1].startswith("A hook lies")
 
 
-def test_doubt_is_told_when_nothing_is_found_or_nothing_is_sure():
-    frame = as_frame(IMAGE)
-    describer = FakeDescriber()
-    sure = scene_of(("liver", disc((80, 64), (60, 50))))
-    unsure = Scene(sure.size_wh, tuple(replace(r, score=0.3) for r in sure.regions))
-    said = [doubt(describer.annotate_frames([frame], [scene])[0]) for scene in (sure, unsure, Scene(SIZE))]
-    assert said[0] == "" and "unsure of nearly everything" in said[1] and "found nothing" in said[2]
+EXAMPLES = sorted((Path(__file__).parent.parent.parent / "examples").glob("*.jpg"))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_no_doubt_of_frames_of_operations(describer, path):
+    assert look_at(describer, read_image(path), path.name).notes == {}
+
+
+@pytest.mark.parametrize("colour", [(255, 255, 255), (90, 140, 220), (40, 120, 50)], ids=["page", "sky", "meadow"])
+def test_doubt_is_told_of_what_has_not_the_colours_of_tissue(describer, colour):
+    rng = np.random.default_rng(0)
+    image = np.clip(rng.normal(colour, 20, (128, 160, 3)), 0, 255).astype(np.uint8)
+    assert "not an endoscopic or laparoscopic frame" in look_at(describer, image, "a.png").notes[None]
+
+
+def test_doubt_is_told_where_nothing_is_found(describer):
+    annotation = describer.annotate_frames([as_frame(IMAGE)], [Scene(SIZE)])[0]
+    assert "found nothing" in doubt(annotation, IMAGE)
 
 
 def test_long_texts_are_refused_with_their_length():
