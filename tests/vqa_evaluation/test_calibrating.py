@@ -42,7 +42,7 @@ def test_a_kind_has_its_own_curve_where_there_are_enough(rows):
     assert set(answer_curves(rows, range(900))) == {
         "answer of the scene", "answer of the scene to count", "answer of the model", "answer of the model to colour",
     }  # fmt: skip
-    assert set(answer_curves(rows, range(90))) == {"answer of the model"}
+    assert set(answer_curves(rows, range(60))) == {"answer of the model"}
     assert answer_curves(rows, range(9)) == {}
 
 
