@@ -101,12 +101,11 @@ def style_of(name: str) -> BoxStyle:
 def style_for(processor: Any) -> BoxStyle:
     """A local processor's style, with its own limits of size."""
     style = style_of(type(processor).__name__)
-    images = getattr(processor, "image_processor", None)
-    size = getattr(images, "size", None)
-    if style.form != "pixels" or not size:
+    if style.form != "pixels":
         return style
+    images = processor.image_processor
     step = images.patch_size * images.merge_size
-    return BoxStyle(style.form, Resize(step, size["shortest_edge"], size["longest_edge"]))
+    return BoxStyle(style.form, Resize(step, images.size["shortest_edge"], images.size["longest_edge"]))
 
 
 def with_boxes(chat: Chat, style: BoxStyle) -> Chat:
