@@ -12,7 +12,7 @@ from describer.vlm.samples import ProcessorData, Sample
 from describer.vlm.tuning import TuneOptions, train_vlm
 from tests.vlm.contract import CHATS, chat
 from tests.vlm.families import FAMILIES, checkpoint
-from tests.vlm.tiny import save_tiny_idefics3, save_tiny_llava
+from tests.vlm.tiny import save_tiny_idefics3, save_tiny_llava, tiny_llava
 
 CPU = torch.device("cpu")
 SAMPLES = [Sample(chat(f"What is {i}?", 1, i), "The hook.") for i in range(4)]
@@ -161,6 +161,36 @@ def test_the_fingerprint_does_not_depend_on_dtype(base):
         fingerprint(load_parts(str(base), CPU, dtype, None, False)[1]) for dtype in (torch.float32, torch.bfloat16)
     }
     assert len(prints) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "there", "gone"),
+    [
+        ({"targets": "attention"}, ("q_proj", "o_proj"), ("up_proj", "vision", "projector")),
+        ({"targets": "mlp"}, ("up_proj", "down_proj"), ("q_proj", "vision", "projector")),
+        ({"targets": r".*language_model.*layers\.1\..*v_proj"}, ("layers.1.self_attn.v_proj",), ("layers.0", "q_proj")),
+        ({"frozen": ("vision",)}, ("projector", "q_proj", "up_proj"), ("vision",)),
+        ({"frozen": ("projector",)}, ("vision", "q_proj"), ("projector",)),
+    ],
+)
+def test_what_gets_updates_can_be_chosen(options, there, gone):
+    names = [name for name, p in add_lora(tiny_llava()[0], rank=2, **options).named_parameters() if p.requires_grad]
+    assert all("lora" in name for name in names)
+    assert all(any(part in name for name in names) for part in there)
+    assert not [name for name in names if any(part in name for part in gone)]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"targets": "nothing_like_it"}, "No layer 'nothing_like_it'"),
+        ({"targets": "("}, "No layer"),
+        ({"frozen": ("language",)}, "language cannot be frozen"),
+    ],
+)
+def test_updates_of_nothing_are_refused(options, message):
+    with pytest.raises(ModelError, match=message):
+        add_lora(tiny_llava()[0], rank=2, **options)
 
 
 def test_rank_must_be_positive(base):

@@ -1,5 +1,9 @@
 import csv
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -32,6 +36,64 @@ def test_bf16_trains_too():
     tiny, processor = tiny_llava()
     options = TuneOptions(steps=3, batch_size=4)
     assert train_vlm(tiny, ProcessorData(SAMPLES, processor), options).loss > 0
+
+
+UNEVEN = [Sample(chat(f"What is {i}?", 1, i), "The hook. " * (1 + 3 * (i % 4))) for i in range(8)]
+
+
+def gradients(**options):
+    """Of the first step of two epochs' length, before the optimizer makes all of them alike."""
+    tiny, processor = tiny_llava()
+    found = {}
+
+    def keep(step, *rest):
+        found.update({name: p.grad.clone() for name, p in tiny.named_parameters() if p.grad is not None})
+
+    settings = TuneOptions(steps=1, batch_size=8, bf16=False, log_every=1, clip_norm=1e9, **options)
+    result = train_vlm(tiny, ProcessorData(UNEVEN, processor), settings, progress=keep)
+    return found, result.loss
+
+
+@pytest.mark.parametrize(
+    "options", [{"accumulate": 4}, {"checkpointing": True}, {"accumulate": 2, "checkpointing": True}]
+)
+def test_parts_and_checkpointing_change_nothing(options):
+    """Answers are of different lengths: a mean of the parts' means would differ."""
+    (whole, loss), (parts, same) = gradients(), gradients(**options)
+    assert same == pytest.approx(loss, rel=1e-5) and whole.keys() == parts.keys()
+    assert all(torch.allclose(whole[name], parts[name], atol=1e-6, rtol=1e-3) for name in whole)
+
+
+SCRIPT = """
+import sys, torch
+from tests.vlm.test_tuning import two_steps
+torch.set_num_threads(1)
+two_steps(sys.argv[1])
+"""
+
+
+def two_steps(folder):
+    tiny, processor = tiny_llava()
+    options = TuneOptions(steps=2, batch_size=4, learning_rate=1e-3, bf16=False, log_every=1)
+    return train_vlm(tiny, ProcessorData(UNEVEN, processor), options, folder)
+
+
+def test_two_processes_train_what_one_trains(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", script, tmp_path / "two"],
+        env={**os.environ, "ACCELERATE_USE_CPU": "true", "PYTHONPATH": str(Path(__file__).parents[2])},
+        check=True,
+        capture_output=True,
+        timeout=300,
+    )
+    two_steps(tmp_path / "one")
+    one, two = (torch.load(tmp_path / name / "checkpoint.pt", weights_only=True) for name in ("one", "two"))
+    assert one["progress"][3] == pytest.approx(two["progress"][3], rel=1e-5)
+    assert len((tmp_path / "two" / "log.csv").read_text().splitlines()) == 3
+    for name, value in one["parameters"].items():
+        assert torch.allclose(value, two["parameters"][name], atol=3e-4), name
 
 
 class KilledError(Exception):
@@ -131,6 +193,7 @@ def test_a_loss_that_is_no_number_stops_the_run():
         ({"steps": 0}, "steps must be above 0"),
         ({"minutes": -1.0}, "minutes must be above 0"),
         ({"steps": 1, "batch_size": 0}, "batch_size"),
+        ({"steps": 1, "batch_size": 6, "accumulate": 4}, "does not divide into 4 parts"),
         ({"steps": 1, "learning_rate": 0.0}, "learning_rate"),
         ({"steps": 1, "warmup": 1.0}, "warmup"),
     ],
