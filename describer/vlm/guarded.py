@@ -140,7 +140,8 @@ def decode_checked(
             i: [_closed_to_faults(row, tokenizer, checks[i], keep)] for i, row in enumerate(rows) if _hard(row.left)
         }
         _again(decode, rows, last, checks, replace(settings, temperature=0.0))
-    return [Checked(row.best, _withheld(row)) for row in rows]
+    # What was tried in vain was not withheld.
+    return [Checked(row.best, () if row.best is said else _withheld(row)) for row, said in zip(rows, first)]
 
 
 def _again(

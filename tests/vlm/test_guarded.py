@@ -216,6 +216,13 @@ def test_a_claim_is_said_otherwise_only_where_that_is_as_fluent():
 
     (fluent,) = decode_checked(decode_to((4, 2, 5, END), 0.88), pieces, [wrong], SETTINGS)
     assert (fluent.generated.text, fluent.withheld) == ("in the right.", ("left",))
+    worse = Fault("top", (0,))
+
+    def both(text: str, hard_only: bool = False) -> tuple[Fault, ...]:
+        return (worse,) if "top" in text else wrong(text)
+
+    (vain,) = decode_checked(decode_to((4, 3, 5, END), 0.9), pieces, [both], SETTINGS)
+    assert (vain.generated.text, vain.withheld) == ("in the left.", ())
     (dear,) = decode_checked(decode_to((4, 3, 5, END), 0.5), pieces, [wrong], SETTINGS)
     assert (dear.generated.text, dear.withheld) == ("in the left.", ())
 
