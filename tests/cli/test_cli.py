@@ -54,6 +54,7 @@ def test_starting_loads_nothing_heavy():
     [
         [],
         ["annotate"],
+        ["demo"],
         ["ask"],
         ["evaluate"],
         ["synth"],
@@ -62,6 +63,7 @@ def test_starting_loads_nothing_heavy():
         ["train", "vlm"],
         ["bench"],
         ["bench", "speed"],
+        ["bench", "demo"],
         ["bench", "metrics"],
     ],
     ids=" ".join,
