@@ -20,7 +20,7 @@ import numpy as np
 from describer.errors import InputError, OutputError
 from describer.eval import metric
 from describer.eval.intervals import PairedTest, paired_test
-from describer.eval.told import agreement, contacts_told, places_told
+from describer.eval.told import agreement, contacts_told, places_told, said_right
 from describer.eval.truth import appearance_scores, entity_f1, run_summary
 from describer.instructions import Told, told_frames
 from describer.pipeline import Describer
@@ -42,7 +42,9 @@ COLUMNS = {
     "omission": "omission",
     "contradiction": "contrad.",
     "places": "places",
+    "places_right": "of said",
     "contacts": "contacts",
+    "contacts_right": "of said",
     "colour": "colour",
     "cider_d": "CIDEr-D",
     "meteor": "METEOR",
@@ -264,7 +266,9 @@ def score(
         "entity_f1": entity_f1(said, true, taxonomy).f1,
         **{name: truth[f"{name}_rate"] for name in ("hallucination", "omission", "contradiction")},
         "places": agreement(said, true, places_told, taxonomy).value,
+        "places_right": said_right(said, true, places_told, taxonomy).value,
         "contacts": agreement(said, true, contacts_told, taxonomy).value,
+        "contacts_right": said_right(said, true, contacts_told, taxonomy).value,
         "colour": colour.accuracy,
         **{name: found.corpus[name] for name, found in captions.items()},
         "exact": float(np.mean(exact)),

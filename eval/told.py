@@ -84,6 +84,17 @@ def agreement(
     return total
 
 
+def said_right(
+    candidates: Sequence[str], references: Sequence[str], told: Callable[[str, Taxonomy], Pairs], taxonomy: Taxonomy
+) -> Rate:
+    """Pairs that a candidate shares with its reference, of those that the candidate tells. ValueError as above."""
+    total = Rate(0, 0)
+    for candidate, reference in zip(candidates, references, strict=True):
+        ours = told(candidate, taxonomy)
+        total += Rate((ours & told(reference, taxonomy)).total(), ours.total())
+    return total
+
+
 def _sentences(text: str) -> list[str]:
     return re.split(r"[.;]", text.lower())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from describer.eval.told import agreement, contacts_told, places_told
+from describer.eval.told import agreement, contacts_told, places_told, said_right
 from describer.prompts.facts import contacts_of, targets_of, tip_place
 from describer.prompts.sentences import region_sentence, scene_sentence
 from describer.seg.synth import render
@@ -72,6 +72,14 @@ def test_wrong_and_missing_words_both_count() -> None:
     assert agreement([f"{true} It is next to fat."], [true], contacts_told, CORE).value == pytest.approx(0.5)
     with pytest.raises(ValueError):
         agreement([true], [], contacts_told, CORE)
+
+
+def test_of_what_is_said_only_what_is_wrong_counts() -> None:
+    true = "A grasper enters from the left with its tip in the center, touching the liver."
+    less = "A grasper enters from the left."
+    wrong = "A grasper enters from the left with its tip in the upper left."
+    assert said_right([less, wrong], [true, true], places_told, CORE).value == pytest.approx(2 / 3)
+    assert said_right(["A grasper."], [true], places_told, CORE).of == 0
 
 
 def test_another_scenes_sentence_scores_lower() -> None:
