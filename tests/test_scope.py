@@ -9,7 +9,7 @@ import pytest
 
 from describer.scope import CAN_ANSWER, refusal
 
-TEXTS = Path("/work/shared/data/text")
+TEXTS = Path(__file__).resolve().parents[2] / "shared" / "data" / "text"
 
 OUT_OF_SCOPE = """
 Who is the patient?

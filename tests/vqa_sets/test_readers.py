@@ -13,7 +13,7 @@ from describer.taxonomy import load_taxonomy
 from describer.vqa_sets import SETS, find, read_questions
 from tests.vqa_sets.made import MAKERS, rows, write
 
-REAL = Path("/work/shared/data")
+REAL = Path(__file__).resolve().parents[3] / "shared" / "data"
 needs_real = pytest.mark.skipif(not (REAL / "text").is_dir(), reason="the real files are not here")
 
 
