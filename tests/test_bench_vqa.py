@@ -17,14 +17,14 @@ def report(tmp_path_factory):
         patch.setattr(instructions, "FRAME_WH", (160, 128))
         describer = Describer(str(save_tiny_scene_model(tmp_path_factory.mktemp("scene"))), "echo", device="cpu")
         patch.setattr(describer.vlm, "generate", lambda chats, settings: [Generated("Yes.", 0.5) for _ in chats])
-        return bench_vqa.vqa_bench(describer, 3, per_frame=8)
+        return bench_vqa.vqa_bench(describer, 2, per_frame=10)
 
 
 def test_the_report_is_json_and_whole(report):
     assert json.loads(json.dumps(report)) == report
-    assert report["frames"] == 3 and set(report["cost"]) == {"one_s", "ten_s", "ratio"}
+    assert report["frames"] == 2 and min(report["cost"].values()) > 0
     for part in (report["truth"], report["given"]):
-        assert sum(entry["n"] for entry in part["by_type"].values()) == part["accuracy"]["n"] > 10
+        assert sum(entry["n"] for entry in part["by_type"].values()) == part["accuracy"]["n"] > 5
         assert part["regions_exist"]["share"] == 1.0
 
 
