@@ -46,9 +46,9 @@ def demo(
       describer demo --host 0.0.0.0 --auth surgeon:secret --save-to corrected
 
     The page opens at once and the models load behind it. It asks nothing of any other server but the one of
-    --base-url, and keeps nothing: uploads are removed when they have been read, at the latest after 15 minutes. Only --save-to
-    lets visitors store frames, in that folder, and only those they choose. For use beyond this machine
-    give --auth, and put a server that speaks HTTPS in front.
+    --base-url, and keeps nothing: uploads are removed when they have been read, at the latest after 15 minutes.
+    Only --save-to lets visitors store frames, in that folder, and only those they choose. For use beyond this
+    machine give --auth, and put a server that speaks HTTPS in front.
 
     For research and annotation, not for clinical decisions.
     """

@@ -125,14 +125,14 @@ class TransformersVLM:
         """
         counts = [len(pictures(chat)) for chat in chats]
         order = sorted(range(len(chats)), key=lambda i: (-counts[i], -len(texts[i]), i))
-        for group in ([i for i in order if counts[i]], [i for i in order if not counts[i]]):
-            while group:
+        for left in ([i for i in order if counts[i]], [i for i in order if not counts[i]]):
+            while left:
                 size = settings.batch_size
-                if len(group) > 1:  # what a picture takes is known to the processor alone
-                    longest = self._inputs([chats[group[0]]], [texts[group[0]]])["input_ids"].shape[1]
+                if len(left) > 1:  # what a picture takes is known to the processor alone
+                    longest = self._inputs([chats[left[0]]], [texts[left[0]]])["input_ids"].shape[1]
                     size = min(size, max(1, settings.batch_tokens // (longest + settings.max_new_tokens)))
-                yield group[:size]
-                group = group[size:]
+                yield left[:size]
+                del left[:size]
 
     def _answer(
         self,
