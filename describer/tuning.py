@@ -46,7 +46,7 @@ TOKENIZER_FRAMES = 400
 SCORED_FRAMES = 200
 _VLM_SEED = 500_000_000
 # What the embedded language model is shown: a region's crop, or the frame where there is no region.
-EMBEDDED_PROMPT = PromptOptions(frame=True, facts=True, overlay=False, crop=True, frame_with_crop=False)
+EMBEDDED_PROMPT = PromptOptions(crop=True, frame_with_crop=False, taught_words=True)
 
 # Shares of a training batch: a frame's worth of polyps teaches little about instruments, and the other way round.
 _REAL_SHARES = {

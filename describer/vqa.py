@@ -17,7 +17,7 @@ from describer.eval.answers import normalise, number_of, same_answer
 from describer.mentions import find_labels
 from describer.messages import Chat
 from describer.prompts.build import PromptOptions, question_chat
-from describer.prompts.evidence import UNKNOWN_THING, Evidence, Noun, Query, look_up, read_question
+from describer.prompts.evidence import UNKNOWN_THING, Evidence, Noun, Query, look_up, read_question, reworded
 from describer.prompts.grounding import ground
 from describer.prompts.questions.offers import plain
 from describer.scope import refusal
@@ -135,6 +135,8 @@ def _plan(answerer: Answerer, frame: Frame, scene: Scene, question: Question) ->
     if shown is None and evidence is not None:
         shown = evidence.look_at
     text = question.text.strip()
+    if answerer.prompt.taught_words and query is not None:
+        text = reworded(text, query, answerer.taxonomy) or text
     if question.choices:
         text = f"{text} Choose one of: {', '.join(question.choices)}."
     chat = question_chat(frame, scene, text, answerer.prompt, shown, taxonomy=answerer.taxonomy)

@@ -21,13 +21,17 @@ __all__ = ["PromptOptions", "question_chat", "region_chat", "scene_chat", "templ
 _EVIDENCE = ("facts", "overlay", "crop", "box")
 
 
+_LATER = ("box", "taught_words")
+
+
 @dataclass(frozen=True, slots=True)
 class PromptOptions:
     """What of a frame is sent: the picture, facts as JSON, numbered marks on the picture, a focal crop.
 
     ``frame_with_crop`` False leaves the whole frame out where a region's crop is sent (half the pictures, for
     models too small to gain from both). ``box`` adds the region's box to its facts, for models that were taught boxes:
-    it is of the frame, so it is left out where that is.
+    it is of the frame, so it is left out where that is. ``taught_words`` asks about looks in the words of the training
+    questions, for models too small to know others.
     """
 
     frame: bool = True
@@ -36,6 +40,7 @@ class PromptOptions:
     crop: bool = True
     frame_with_crop: bool = True
     box: bool = False
+    taught_words: bool = False
 
     def __post_init__(self) -> None:
         if self.overlay and not self.frame:
@@ -56,8 +61,8 @@ class PromptOptions:
         return cls(facts="facts" in words, overlay="overlay" in words, crop="crop" in words, box="box" in words)
 
     def to_dict(self) -> dict[str, bool]:
-        """All options; ``box`` only where it is on, so that a run begun before it existed goes on."""
-        return {name: value for name, value in asdict(self).items() if name != "box" or value}
+        """All options; the later ones only where they are on, so that a run begun before them goes on."""
+        return {name: value for name, value in asdict(self).items() if name not in _LATER or value}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> PromptOptions:

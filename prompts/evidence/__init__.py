@@ -7,5 +7,6 @@ the exact answer with the regions it rests on, or says which region has to be lo
 from describer.prompts.evidence.found import UNKNOWN_THING, Evidence
 from describer.prompts.evidence.lookups import look_up
 from describer.prompts.evidence.reading import Noun, Query, read_question
+from describer.prompts.evidence.rewording import reworded
 
-__all__ = ["UNKNOWN_THING", "Evidence", "Noun", "Query", "look_up", "read_question"]
+__all__ = ["UNKNOWN_THING", "Evidence", "Noun", "Query", "look_up", "read_question", "reworded"]

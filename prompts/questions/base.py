@@ -95,26 +95,8 @@ class Asker:
         slots = dict(words)
         for suffix, thing in (("", one), ("2", two)):
             if thing is not None:
-                slots |= self._slots(thing, suffix)
+                slots |= slots_of(thing, thing.label if thing.pointed else self._name(thing.label), suffix)
         return sentence_case(self.pick(wordings(kind, self.split)).format(**slots))
-
-    def _slots(self, thing: Thing, suffix: str) -> dict[str, str]:
-        name = f"this {noun_of(thing.kind)}" if thing.pointed else self._name(thing.label)
-        many = is_plural(name) and not thing.pointed
-        article = "" if thing.pointed else "the "
-        verbs = {
-            "is": "are" if many else "is",
-            "does": "do" if many else "does",
-            "has": "have" if many else "has",
-        }
-        slots = {
-            "the": f"{article}{name}",
-            "a": name if thing.pointed else with_article(name, thing.kind),
-            "many": name if is_mass(name) else plural(name),
-            **verbs,
-            **{word.capitalize(): said.capitalize() for word, said in verbs.items()},
-        }
-        return {f"{key}{suffix}": value for key, value in slots.items()}
 
     def _name(self, label: str) -> str:
         """The label, at times one of its synonyms."""
@@ -134,6 +116,26 @@ class Asker:
             return None
         label = self.pick(pool)
         return Thing(label.name, label.kind)
+
+
+def slots_of(thing: Thing, name: str, suffix: str = "") -> dict[str, str]:
+    """What a wording's ``{the}``, ``{is}`` and their like stand for, of a thing called ``name``."""
+    name = f"this {noun_of(thing.kind)}" if thing.pointed else name
+    many = is_plural(name) and not thing.pointed
+    article = "" if thing.pointed else "the "
+    verbs = {
+        "is": "are" if many else "is",
+        "does": "do" if many else "does",
+        "has": "have" if many else "has",
+    }
+    slots = {
+        "the": f"{article}{name}",
+        "a": name if thing.pointed else with_article(name, thing.kind),
+        "many": name if is_mass(name) else plural(name),
+        **verbs,
+        **{word.capitalize(): said.capitalize() for word, said in verbs.items()},
+    }
+    return {f"{key}{suffix}": value for key, value in slots.items()}
 
 
 def thing_of(region: Region) -> Thing:
