@@ -68,7 +68,7 @@ def test_a_folder_becomes_a_model_with_scores_and_a_card(frames: Path, start: Pa
         assert [int(row["step"]) for row in csv.DictReader(file)] == [1, 2, 3, 4]
     with (out / "gradients.csv").open() as file:
         row = next(csv.DictReader(file))
-    assert -1 <= float(row["segmentation/depth"]) <= 1
+    assert -1 <= float(row["segmentation/activity"]) <= 1
     assert any("best model is chosen" in line for line in said) and "min left" in said[-1]
 
 
