@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -15,7 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def rows() -> list[list[str]]:
     lines = (ROOT / "seg" / "README.md").read_text(encoding="utf-8").splitlines()
-    table = [line for line in lines if line.startswith("| ")][1:]
+    start = next(i for i, line in enumerate(lines) if line.startswith("| "))
+    table = itertools.takewhile(lambda line: line.startswith("|"), lines[start + 2 :])
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
 
 
