@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -104,6 +104,13 @@ def isotonic(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
             before[1] += total
             before[2] += length
     return np.repeat([mean for mean, _, _ in blocks], [int(length) for _, _, length in blocks])
+
+
+def beside_answers(calibration: Calibration, folder: Path) -> Calibration:
+    """The curves of descriptions with those of answers that the folder holds already."""
+    before = read_calibration(folder)
+    answers = {} if before is None else {k: v for k, v in before.curves.items() if k.startswith("answer")}
+    return replace(calibration, curves={**calibration.curves, **answers})
 
 
 def write_calibration(folder: Path, calibration: Calibration) -> Path:

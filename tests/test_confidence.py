@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from describer.confidence import (
     FILE,
     Calibration,
     Curve,
+    beside_answers,
     fit_curve,
     isotonic,
     read_calibration,
@@ -93,3 +95,11 @@ def test_a_damaged_file_is_one_sentence(tmp_path, damage):
     (tmp_path / FILE).write_text(damage)
     with pytest.raises(ModelError, match="holds no confidence curves"):
         read_calibration(tmp_path)
+
+
+def test_curves_of_answers_stay_beside_new_ones(tmp_path: Path) -> None:
+    old, new = Curve((0.5,), (0.4,), 30), Curve((0.5,), (0.9,), 40)
+    write_calibration(tmp_path, Calibration({"scene": old, "answer of the model": old}, "old", {}))
+    kept = beside_answers(Calibration({"scene": new}, "new", {}), tmp_path)
+    assert kept.curves == {"scene": new, "answer of the model": old} and kept.split == "new"
+    assert beside_answers(Calibration({"scene": new}, "new", {}), tmp_path / "none").curves == {"scene": new}

@@ -34,12 +34,12 @@ def confidence(
     from tqdm import tqdm
 
     from describer.bench_confidence import measure_confidence, to_text
-    from describer.confidence import write_calibration
+    from describer.confidence import beside_answers, write_calibration
     from describer.pipeline import Describer
 
     describer = Describer(scene_model, vlm, adapter, device)
     with tqdm(total=frames + held_out, unit="frame", desc="confidence", disable=None, dynamic_ncols=True) as bar:
         calibration, scores = measure_confidence(describer, frames, held_out, out, bar.update)
     (out / "confidence-scores.json").write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
-    write_calibration(save or out, calibration)
+    write_calibration(save or out, beside_answers(calibration, save or out))
     typer.echo(json.dumps(scores, indent=1) if as_json else to_text(scores))
