@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from describer.errors import InputError, ModelError, OutputError
+from describer.beside import write_beside
+from describer.errors import InputError, ModelError
 
 FILE = "abstention.json"
 _FEWEST = 10
@@ -69,15 +70,7 @@ def pick_threshold(
 
 def write_threshold(folder: Path, threshold: Threshold) -> Path:
     """Keep it in the folder of a model or adapter, where a Describer finds it; OutputError when it cannot be."""
-    path = folder / FILE
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{FILE}.partial")
-        temporary.write_text(json.dumps(asdict(threshold), indent=1) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error.strerror}); choose another folder.") from error
-    return path
+    return write_beside(folder, FILE, asdict(threshold))
 
 
 def read_threshold(*folders: str | Path | None) -> Threshold | None:

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from describer.errors import ModelError, OutputError
+from describer.beside import write_beside
+from describer.errors import ModelError
 
 FILE = "confidence.json"
 KINDS = ("instrument", "tissue", "scene")
@@ -115,15 +116,7 @@ def beside_answers(calibration: Calibration, folder: Path) -> Calibration:
 
 def write_calibration(folder: Path, calibration: Calibration) -> Path:
     """Keep it in the folder of a model or adapter, where a Describer finds it; OutputError when it cannot be."""
-    path = folder / FILE
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{FILE}.partial")
-        temporary.write_text(json.dumps(asdict(calibration), indent=1) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error.strerror}); choose another folder.") from error
-    return path
+    return write_beside(folder, FILE, asdict(calibration))
 
 
 def read_calibration(folder: str | Path) -> Calibration | None:
