@@ -111,28 +111,10 @@ class TransformersVLM:
         texts = [render_prompt(self.processor, chat, self._words) for chat in chats]
         answers: list[Generated | None] = [None] * len(chats)
         with quiet(), torch.inference_mode():
-            for group in self._batches(chats, texts, settings):
+            for group in _batches(chats, texts, settings.batch_size):
                 for index, answer in zip(group, self._answer(chats, texts, group, settings, scripts)):
                     answers[index] = answer
         return [answer for answer in answers if answer is not None]
-
-    def _batches(
-        self, chats: Sequence[Chat], texts: Sequence[str], settings: GenerationSettings
-    ) -> Iterator[list[int]]:
-        """Indices of like length, longest first (so that memory is short at once or never).
-
-        Chats without a picture stay apart: not every family takes them in one batch with the others.
-        """
-        counts = [len(pictures(chat)) for chat in chats]
-        order = sorted(range(len(chats)), key=lambda i: (-counts[i], -len(texts[i]), i))
-        for left in ([i for i in order if counts[i]], [i for i in order if not counts[i]]):
-            while left:
-                size = settings.batch_size
-                if len(left) > 1:  # what a picture takes is known to the processor alone
-                    longest = self._inputs([chats[left[0]]], [texts[left[0]]])["input_ids"].shape[1]
-                    size = min(size, max(1, settings.batch_tokens // (longest + settings.max_new_tokens)))
-                yield left[:size]
-                del left[:size]
 
     def _answer(
         self,
@@ -143,22 +125,21 @@ class TransformersVLM:
         scripts: Sequence[Script | None],
     ) -> list[Generated]:
         try:
-            rows = [scripts[i] for i in group]
-            return self._decode([chats[i] for i in group], [texts[i] for i in group], settings, rows)
+            inputs = self._inputs([chats[i] for i in group], [texts[i] for i in group])
+            tokens = inputs["input_ids"].shape[1] + settings.max_new_tokens
+            if len(group) == 1 or len(group) * tokens <= settings.batch_tokens:
+                return self._decode(inputs, settings, [scripts[i] for i in group])
         except torch.OutOfMemoryError as error:
             if len(group) == 1:
                 raise ModelError(
                     "One prompt does not fit the accelerator's memory; use a smaller model or --quantize 4bit."
                 ) from error
-        torch.cuda.empty_cache()
+            torch.cuda.empty_cache()
         half = len(group) // 2
         first = self._answer(chats, texts, group[:half], settings, scripts)
         return first + self._answer(chats, texts, group[half:], settings, scripts)
 
-    def _decode(
-        self, chats: list[Chat], texts: list[str], settings: GenerationSettings, scripts: list[Script | None]
-    ) -> list[Generated]:
-        inputs = self._inputs(chats, texts)
+    def _decode(self, inputs: Any, settings: GenerationSettings, scripts: list[Script | None]) -> list[Generated]:
         self._check_length(inputs["input_ids"].shape[1] + settings.max_new_tokens, settings)
         # Probabilities are taken before anything is closed: the model's own, whatever it was made to say.
         recorder = _Probabilities()
@@ -170,7 +151,7 @@ class TransformersVLM:
                 **inputs,
                 generation_config=self._generation_config(settings),
                 logits_processor=LogitsProcessorList([recorder, *following]),
-                streamer=streamer_of(self.processor.tokenizer, len(chats)),
+                streamer=streamer_of(self.processor.tokenizer, len(scripts)),
             )
         # Encoder-decoder models give the answer alone, after one start token.
         start = 1 if self.model.config.is_encoder_decoder else inputs["input_ids"].shape[1]
@@ -226,6 +207,18 @@ class TransformersVLM:
         text = text_of(self.processor.tokenizer, ids[:length])
         mean = sum(logs[:length]) / max(length, 1)
         return Generated(text, round(float(torch.tensor(mean).exp()), 4), tuple(ids[:length]))
+
+
+def _batches(chats: Sequence[Chat], texts: Sequence[str], size: int) -> Iterator[list[int]]:
+    """Indices of like length, longest first (so that memory is short at once or never).
+
+    Chats without a picture stay apart: not every family takes them in one batch with the others.
+    """
+    counts = [len(pictures(chat)) for chat in chats]
+    order = sorted(range(len(chats)), key=lambda i: (-counts[i], -len(texts[i]), i))
+    for group in ([i for i in order if counts[i]], [i for i in order if not counts[i]]):
+        for start in range(0, len(group), size):
+            yield group[start : start + size]
 
 
 class _Probabilities(LogitsProcessor):

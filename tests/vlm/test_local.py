@@ -222,9 +222,9 @@ def test_a_batch_keeps_its_budget_of_tokens(llava, monkeypatch):
     vlm = TransformersVLM.load(str(llava))
     sizes, decode = [], TransformersVLM._decode
 
-    def counted(self, chats, *rest):
-        sizes.append(len(chats))
-        return decode(self, chats, *rest)
+    def counted(self, inputs, *rest):
+        sizes.append(len(inputs["input_ids"]))
+        return decode(self, inputs, *rest)
 
     monkeypatch.setattr(TransformersVLM, "_decode", counted)
     plain = vlm.generate(CHATS, GenerationSettings(max_new_tokens=4))
