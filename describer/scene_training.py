@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from describer.caches import dataset_cache
 from describer.cards import trained_card
 from describer.errors import InputError
 from describer.gradients import plot_gradients
+from describer.option_files import read_option_file
 from describer.processes import processes
 from describer.seg.config import PATCH, SceneConfig
 from describer.seg.data import CachedDataset, Source
@@ -78,16 +79,7 @@ class SceneTraining:
 
 def read_options(path: Path) -> dict[str, Any]:
     """The options of a YAML file, keys as in `SceneTraining`."""
-    try:
-        given = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise InputError(f"--config {path}: cannot be read ({error}); give a YAML file of options.") from error
-    known = {f.name for f in fields(SceneTraining)}
-    if not isinstance(given, dict) or set(given) - known:
-        odd = sorted(set(given) - known) if isinstance(given, dict) else given
-        raise InputError(f"--config {path}: {odd} are no options; use {', '.join(sorted(known))}.")
-    lists = {name: tuple(given[name]) for name in ("data", "size_hw") if isinstance(given.get(name), list)}
-    return given | lists
+    return read_option_file(path, SceneTraining, ("data", "size_hw"))
 
 
 def size_of(text: str) -> tuple[int, int]:

@@ -11,13 +11,12 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
 from describer import __version__
 from describer.cards import adapter_card
@@ -25,6 +24,7 @@ from describer.chat_files import BUILD, ChatFile, read_build
 from describer.chat_scores import chat_scores, drawn_rows
 from describer.devices import multiplies_bfloat16, peak_memory_gib
 from describer.errors import InputError, OutputError
+from describer.option_files import read_option_file
 from describer.processes import processes
 from describer.vlm.base import GenerationSettings
 from describer.vlm.embedded import NAME
@@ -92,15 +92,7 @@ class VlmTraining:
 
 def read_options(path: Path) -> dict[str, Any]:
     """The options of a YAML file, keys as in `VlmTraining`."""
-    try:
-        given = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise InputError(f"--config {path}: cannot be read ({error}); give a YAML file of options.") from error
-    known = {f.name for f in fields(VlmTraining)}
-    if not isinstance(given, dict) or set(given) - known:
-        odd = sorted(set(given) - known) if isinstance(given, dict) else given
-        raise InputError(f"--config {path}: {odd} are no options; use {', '.join(sorted(known))}.")
-    return given | ({"frozen": tuple(given["frozen"])} if isinstance(given.get("frozen"), list) else {})
+    return read_option_file(path, VlmTraining, ("frozen",))
 
 
 def training(from_file: Mapping[str, Any], flags: Mapping[str, Any]) -> VlmTraining:
