@@ -58,7 +58,7 @@ def merge(annotation: Annotation, kept_id: int, other_id: int, taxonomy: Taxonom
     contacts = touching(regions, [raster(region.mask.to_array()) for region in regions])
     relations += [c for c in contacts if kept.id in (c.subject, c.object) and c not in relations]
     deeds = _one_deed_each(scene.interactions, other.id, kept.id)
-    merged = Scene(scene.size_wh, tuple(regions), tuple(relations), scene.activities, deeds, scene.depth)
+    merged = Scene(scene.size_wh, tuple(regions), tuple(relations), scene.activities, deeds, scene.view, scene.depth)
     said = [description for description in annotation.descriptions if description.region_id != other.id]
     return _held_against(annotation, merged, said, taxonomy)
 

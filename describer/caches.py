@@ -21,13 +21,19 @@ from describer.seg.datasets import LabelledFrame, ToolLabel
 from describer.seg.datasets.reading import read_dataset
 from describer.seg.image import resize_area
 from describer.seg.indexed import read_indexed
+from describer.seg.looks import MAX_PARTS
 from describer.seg.synth import render, render_tools
+from describer.seg.truth import true_scene
 from describer.seg.vocabulary import Vocabulary, frame_arrays
 from describer.synthesis import parallel
+from describer.taxonomy import load_taxonomy
 
 SHARD = 250
 # What `rendered_cache` calls frames of `render_tools`, beside the procedures.
 TOOLS = "tools"
+# And mixed scenes whose looks are known: rendered large, as blur and highlights depend on it.
+LOOKS = "looks"
+_LOOKED_WH = (640, 512)
 _VISIBLE_PX = 60  # of an instrument at the cache's size: less is a sliver that nobody could name
 # Seeds from here on are never trained on: every number on held-out synthetic scenes is taken there.
 HELD_OUT_SEED = 900_000_000
@@ -106,6 +112,8 @@ def _render_shard(job: tuple[Path, int, int, int, Vocabulary, str]) -> int:
 
 def _labelled(seed: int, procedure: str, words: Vocabulary) -> LabelledFrame:
     """A rendered frame with all that is known of it, instruments' tips included."""
+    if procedure == LOOKS:
+        return _looked(seed, words)
     size_wh = (CACHE_HW[1], CACHE_HW[0])
     frame = render_tools(seed, size_wh) if procedure == TOOLS else render(seed, procedure, size_wh)
     labels = {thing.instance_id: thing.label for thing in frame.objects}
@@ -126,6 +134,27 @@ def _labelled(seed: int, procedure: str, words: Vocabulary) -> LabelledFrame:
         depth=frame.depth,
         tools=tuple(tools),
     )
+
+
+def _looked(seed: int, words: Vocabulary) -> LabelledFrame:
+    """A rendered frame and how everything in it looks."""
+    frame = render(seed, "mixed", _LOOKED_WH)
+    scene, looks = true_scene(frame, load_taxonomy("core"))
+    known = [region for region in scene.regions if region.id in looks][:MAX_PARTS]
+    parts = np.zeros(frame.labels.shape, np.uint8)
+    for number, region in enumerate(known, start=1):
+        parts[region.mask.to_array()] = number
+    looked = LabelledFrame(
+        source="rendered",
+        image=frame.image,
+        labels=frame.labels,
+        activity=frame.activity or None,
+        annotated=words.classes,
+        parts=parts,
+        looks=tuple(looks[region.id] for region in known),
+        view=frame.view,
+    )
+    return shrunk(looked, CACHE_HW)
 
 
 def real_caches(folder: Path, index: Path, split: str, words: Vocabulary, most: int | None = None) -> dict[str, Path]:
@@ -170,5 +199,6 @@ def shrunk(frame: LabelledFrame, to_hw: tuple[int, int]) -> LabelledFrame:
         image=resize_area(frame.image, to_hw),
         labels=cv2.resize(frame.labels, size_wh, interpolation=cv2.INTER_NEAREST),
         depth=None if frame.depth is None else cv2.resize(frame.depth, size_wh, interpolation=cv2.INTER_NEAREST),
+        parts=None if frame.parts is None else cv2.resize(frame.parts, size_wh, interpolation=cv2.INTER_NEAREST),
         tools=tools,
     )

@@ -31,23 +31,12 @@ from describer.seg.datasets.naming import group_of
 from describer.seg.datasets.overlap import video_of
 from describer.seg.regions import Part, build_scene
 from describer.taxonomy import Taxonomy, load_taxonomy
-from describer.types import Activity, Annotation, Appearance, Scene
+from describer.types import Activity, Annotation, Appearance, Scene, View
 from describer.wording import BLOOD_WORDS, SMOKE_WORDS, parse_appearance
 
 _LEAST = {"instrument": 0.0015, "pathology": 0.0015, "other": 0.0015, "anatomy": 0.006}
 _COUNTED = ("instrument", "pathology")
 _OPEN = 0.05  # of a frame: more of it unknown, and what is said of the whole may be wrong
-
-
-@dataclass(frozen=True, slots=True)
-class SeenView:
-    """What a summary says of the whole view."""
-
-    smoke: str = "none"
-    blood: str = "none"
-    glare: bool = False
-    blur: bool = False
-    dirt: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +51,7 @@ class Truth:
     scene: Scene
     texts: Mapping[int | None, str]
     looks: Mapping[int, Appearance]
-    view: SeenView | None
+    view: View | None
     canonical: bool
     whole: bool = True
 
@@ -181,7 +170,7 @@ def _recorded_truth(record: Annotation, image: np.ndarray) -> Truth:
     return Truth(record.scene, texts, looks, parse_view(texts.get(None, "")), canonical=True)
 
 
-def parse_view(summary: str) -> SeenView | None:
+def parse_view(summary: str) -> View | None:
     """The last sentence of a canonical summary read back; None where it says nothing of the view."""
     start = summary.rfind("The view ")
     if start < 0:
@@ -189,7 +178,8 @@ def parse_view(summary: str) -> SeenView | None:
     told = summary[start:]
     smoke = next((key for key, words in SMOKE_WORDS.items() if words in told), "none")
     blood = next((key for key, words in BLOOD_WORDS.items() if words in told), "none")
-    return SeenView(smoke, blood, "glare" in told, "blurred" in told, "dirt on the lens" in told)
+    # Which words those are is checked by View itself.
+    return View(smoke, blood, "glare" in told, "blurred" in told, "dirt on the lens" in told)  # type: ignore[arg-type]
 
 
 # ---------------------------------------------------------------------- masks

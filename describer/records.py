@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from describer.errors import RecordError
 from describer.types import (
     SCHEMA_VERSION,
     Activity,
     Annotation,
+    Appearance,
     Description,
     Failure,
     FrameRef,
@@ -25,9 +27,11 @@ from describer.types import (
     Region,
     Relation,
     Scene,
+    View,
 )
 
 Record = Annotation | Failure
+_Looks = TypeVar("_Looks", Appearance, View)
 
 
 class TornRecordError(RecordError):
@@ -68,7 +72,12 @@ def scene_to_dict(scene: Scene) -> dict[str, Any]:
         "relations": [[r.subject, r.predicate, r.object] for r in scene.relations],
         "activities": [_activity_to_dict(activity) for activity in scene.activities],
         "interactions": [_interaction_to_dict(deed) for deed in scene.interactions],
+        "view": None if scene.view is None else _looks_to_dict(scene.view),
     }
+
+
+def _looks_to_dict(looks: Appearance | View) -> dict[str, Any]:
+    return asdict(looks) | {"scores": {name: round(float(score), 4) for name, score in looks.scores.items()}}
 
 
 def _interaction_to_dict(deed: Interaction) -> dict[str, Any]:
@@ -113,6 +122,7 @@ def _region_to_dict(region: Region) -> dict[str, Any]:
         "place": region.place,
         "depth_rank": region.depth_rank,
         "track_id": region.track_id,
+        "appearance": None if region.appearance is None else _looks_to_dict(region.appearance),
     }
 
 
@@ -167,7 +177,13 @@ def scene_from_dict(data: Mapping[str, Any], size_wh: tuple[int, int]) -> Scene:
         tuple(Relation(int(first), str(predicate), int(second)) for first, predicate, second in data["relations"]),
         tuple(_activity(entry) for entry in data["activities"]),
         tuple(_interaction(entry) for entry in data.get("interactions", ())),  # older records have none
+        _looks(View, data.get("view")),
     )
+
+
+def _looks(kind: type[_Looks], data: Mapping[str, Any] | None) -> _Looks | None:
+    """The looks of a record; None where nobody looked, as in older records."""
+    return None if data is None else kind(**{field.name: data[field.name] for field in fields(kind)})
 
 
 def _interaction(data: Mapping[str, Any]) -> Interaction:
@@ -194,6 +210,7 @@ def _region(data: Mapping[str, Any]) -> Region:
         place=data["place"],
         depth_rank=data["depth_rank"],
         track_id=data["track_id"],
+        appearance=_looks(Appearance, data.get("appearance")),
     )
 
 

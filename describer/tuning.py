@@ -90,6 +90,7 @@ _SCENE_STAGES = (
     _Stage("further-full", "full", 0.13, 3e-4, sees="further"),
     _Stage("tools", "tools", 0.07, 1e-3, sees="further"),
     _Stage("depth", "depth", 0.08, 1.5e-3, sees="rendered"),
+    _Stage("looks", "looks", 0.15, 1.5e-3, sees="looks"),
 )
 _BEFORE, _AFTER = "full", "further-full"  # what is averaged
 

@@ -70,11 +70,54 @@ class Mask:
         return int(coco_mask.area(self.to_rle()))
 
 
+Cover = Literal["none", "blood", "smoke", "char"]
+
+
+@dataclass(frozen=True, slots=True)
+class Appearance:
+    """What only pixels tell of one region; ``state`` is that of an instrument's jaws.
+
+    ``scores`` say how sure a found cover, sharpness or state is, by the field's name; what is known or measured has
+    none.
+    """
+
+    colour: str | None = None
+    cover: Cover = "none"
+    glare: bool = False
+    sharp: bool = True
+    state: Literal["open", "closed"] | None = None
+    scores: Mapping[str, float] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        _require(self.cover in get_args(Cover), f"cover must be one of {get_args(Cover)}, got {self.cover!r}")
+        _require(self.state in (None, "open", "closed"), f"state must be open, closed or None, got {self.state!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What disturbs the whole view: smoke and blood by degree, the rest by presence.
+
+    ``scores`` as those of an `Appearance`.
+    """
+
+    smoke: Literal["none", "light", "heavy"] = "none"
+    blood: Literal["none", "some", "a lot"] = "none"
+    glare: bool = False
+    blur: bool = False
+    dirt: bool = False
+    scores: Mapping[str, float] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        _require(self.smoke in ("none", "light", "heavy"), f"smoke must be none, light or heavy, got {self.smoke!r}")
+        _require(self.blood in ("none", "some", "a lot"), f"blood must be none, some or a lot, got {self.blood!r}")
+
+
 @dataclass(frozen=True, slots=True)
 class Region:
     """One instrument, tissue or other thing in a frame.
 
-    ``depth_rank`` 1 is the nearest region; ``area_fraction`` is the mask's share of the whole frame.
+    ``depth_rank`` 1 is the nearest region; ``area_fraction`` is the mask's share of the whole frame; ``appearance`` is
+    None where nobody looked.
     """
 
     id: int
@@ -87,6 +130,7 @@ class Region:
     place: str
     depth_rank: int | None = None
     track_id: int | None = None
+    appearance: Appearance | None = None
 
     def __post_init__(self) -> None:
         _require(self.id >= 1, f"region id must be at least 1, got {self.id}")
@@ -146,8 +190,9 @@ class Interaction:
 class Scene:
     """The scene graph of one frame.
 
-    ``depth``, where it was asked for, is a relative depth map (h, w) of the whole frame at a size of its own, float32,
-    larger = farther, NaN outside of the scope's view. It is no part of a record: a run keeps it as a picture.
+    ``view`` is what disturbs the whole view, None where nobody looked. ``depth``, where it was asked for, is a relative
+    depth map (h, w) of the whole frame at a size of its own, float32, larger = farther, NaN outside of the scope's
+    view; it is no part of a record: a run keeps it as a picture.
     """
 
     size_wh: tuple[int, int]
@@ -155,6 +200,7 @@ class Scene:
     relations: tuple[Relation, ...] = ()
     activities: tuple[Activity, ...] = ()
     interactions: tuple[Interaction, ...] = ()
+    view: View | None = None
     depth: np.ndarray | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -320,17 +366,3 @@ class Fault:
     what: str
     backs: tuple[int, ...]
     hard: bool = False
-
-
-Cover = Literal["none", "blood", "smoke", "char"]
-
-
-@dataclass(frozen=True, slots=True)
-class Appearance:
-    """What only pixels tell of one region; ``state`` is that of an instrument's jaws."""
-
-    colour: str | None = None
-    cover: Cover = "none"
-    glare: bool = False
-    sharp: bool = True
-    state: Literal["open", "closed"] | None = None

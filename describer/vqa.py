@@ -1,9 +1,9 @@
 """Answers to questions: what the scene graph says exactly, what the language model says, and whether they agree.
 
-A question that the scene answers (how many, where, which, what touches or acts on what, which is larger, the activity
-and phase) gets the scene's answer: it is read off the masks, and a small language model only copies it. The model is
-asked all the same; that it says otherwise lowers the confidence and is shown. How things look and what disturbs the
-view is for the model alone, shown the crop of the region that is asked about.
+A question that the scene answers (how many, where, which, what touches or acts on what, which is larger, how things
+look, the activity and phase) gets the scene's answer: it is read off the masks and the pixels under them, and a small
+language model only copies it. The model is asked all the same, shown the crop of the region that is asked about; that
+it says otherwise lowers the confidence and is shown. Where the scene model has not looked, looks are for it alone.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def _plan(answerer: Answerer, frame: Frame, scene: Scene, question: Question) ->
         shown = evidence.look_at
     text = question.text.strip()
     if answerer.prompt.taught_words and query is not None:
-        text = reworded(text, query, answerer.taxonomy) or text
+        text = reworded(query, answerer.taxonomy) or text
     if question.choices:
         text = f"{text} Choose one of: {', '.join(question.choices)}."
     chat = question_chat(frame, scene, text, answerer.prompt, shown, taxonomy=answerer.taxonomy)

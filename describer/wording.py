@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from describer.types import Appearance, Cover
+from describer.types import Appearance, Cover, View
 
 NUMBERS: Final = ("no", "one", "two", "three")
 COUNT_WORDS: Final = {
@@ -42,6 +42,23 @@ _COLOUR: Final = re.compile(
 
 SMOKE_WORDS: Final = {"light": "slightly smoky", "heavy": "very smoky"}
 BLOOD_WORDS: Final = {"some": "slightly bloody", "a lot": "very bloody"}
+
+
+def is_surface(kind: str) -> bool:
+    """Whether it is the surface of such a thing that looks somehow: of tissue, not of an instrument."""
+    return kind in ("anatomy", "pathology")
+
+
+def gloss_word(kind: str) -> str:
+    """What a thing with glare is called."""
+    return GLARE_WORDS["tissue" if is_surface(kind) else "instrument"]
+
+
+def view_words(view: View) -> tuple[list[str], list[str]]:
+    """How a disturbed view is ("very smoky", "blurred"), and what it has ("glare"); both empty of a clear one."""
+    words = [SMOKE_WORDS.get(view.smoke), BLOOD_WORDS.get(view.blood), "blurred" if view.blur else None]
+    things = [word for word, on in (("glare", view.glare), ("dirt on the lens", view.dirt)) if on]
+    return [word for word in words if word], things
 
 
 def is_plural(label: str) -> bool:

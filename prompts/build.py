@@ -10,7 +10,7 @@ from describer.errors import InputError
 from describer.messages import Chat, Message, Picture, Text, box_mark
 from describer.overlay import numbered_overlay
 from describer.prompts.crops import FRAME_SIDE_PX, at_most, focal_crop
-from describer.prompts.facts import region_facts, scene_facts, to_json
+from describer.prompts.facts import region_facts, region_looks, scene_facts, to_json, view_facts
 from describer.prompts.question_facts import question_facts
 from describer.prompts.templates import render, template_hashes
 from describer.taxonomy import Taxonomy, load_taxonomy
@@ -18,10 +18,8 @@ from describer.types import Frame, Scene
 
 __all__ = ["PromptOptions", "question_chat", "region_chat", "scene_chat", "template_hashes"]
 
-_EVIDENCE = ("facts", "overlay", "crop", "box")
-
-
-_LATER = ("box", "taught_words")
+_EVIDENCE = ("facts", "overlay", "crop", "box", "looks")
+_LATER = ("box", "taught_words", "looks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +28,9 @@ class PromptOptions:
 
     ``frame_with_crop`` False leaves the whole frame out where a region's crop is sent (half the pictures, for
     models too small to gain from both). ``box`` adds the region's box to its facts, for models that were taught boxes:
-    it is of the frame, so it is left out where that is. ``taught_words`` asks about looks in the words of the training
-    questions, for models too small to know others.
+    it is of the frame, so it is left out where that is. For models too small to see or to know more, ``looks`` adds how
+    things look to the facts, as far as the scene model tells, and ``taught_words`` asks about looks in the words of the
+    training questions.
     """
 
     frame: bool = True
@@ -41,12 +40,14 @@ class PromptOptions:
     frame_with_crop: bool = True
     box: bool = False
     taught_words: bool = False
+    looks: bool = False
 
     def __post_init__(self) -> None:
         if self.overlay and not self.frame:
             raise InputError("prompt option 'overlay' draws on the frame; turn 'frame' on as well.")
-        if self.box and not self.facts:
-            raise InputError("prompt option 'box' is one of the facts; turn 'facts' on as well.")
+        for name in ("box", "looks"):
+            if getattr(self, name) and not self.facts:
+                raise InputError(f"prompt option '{name}' is one of the facts; turn 'facts' on as well.")
 
     @classmethod
     def parse(cls, text: str) -> PromptOptions:
@@ -58,7 +59,7 @@ class PromptOptions:
             raise InputError(f"--prompt {what}; use none, or a list of {', '.join(_EVIDENCE)} such as facts,crop.")
         if "none" in words and len(words) > 1:
             raise InputError(f"--prompt {text!r} combines none with something; use none alone or leave it out.")
-        return cls(facts="facts" in words, overlay="overlay" in words, crop="crop" in words, box="box" in words)
+        return cls(**{name: name in words for name in _EVIDENCE})
 
     def to_dict(self) -> dict[str, bool]:
         """All options; the later ones only where they are on, so that a run begun before them goes on."""
@@ -81,6 +82,8 @@ def region_chat(
     known = region_facts(scene, region_id)
     if options.box and _shows_frame(options, region_id):
         known["box"] = box_mark(scene.region(region_id).box_xyxy, scene.size_wh)
+    if options.looks:
+        known |= region_looks(scene.region(region_id))
     facts = to_json(known) if options.facts else ""
     text = render("region", facts=facts, region_id=region_id)
     return _chat(_pictures(frame, scene, options, taxonomy, region_id), text)
@@ -88,7 +91,8 @@ def region_chat(
 
 def scene_chat(frame: Frame, scene: Scene, options: PromptOptions, taxonomy: Taxonomy | None = None) -> Chat:
     """Ask for a description of the whole frame."""
-    facts = to_json(scene_facts(scene)) if options.facts else ""
+    known = scene_facts(scene) | (view_facts(scene) if options.looks else {})
+    facts = to_json(known) if options.facts else ""
     return _chat(_pictures(frame, scene, options, taxonomy, None), render("scene", facts=facts))
 
 
@@ -102,7 +106,10 @@ def question_chat(
     taxonomy: Taxonomy | None = None,
 ) -> Chat:
     """Ask a question about the frame, or about one region of it."""
-    facts = to_json(question_facts(scene, region_id)) if options.facts else ""
+    known = question_facts(scene, region_id)
+    if options.looks:
+        known |= view_facts(scene) if region_id is None else region_looks(scene.region(region_id))
+    facts = to_json(known) if options.facts else ""
     text = render("question", facts=facts, question=question.strip(), region_id=region_id)
     return _chat(_pictures(frame, scene, options, taxonomy, region_id), text)
 

@@ -1,7 +1,7 @@
 """What the scene model knows of a frame, as short regular JSON for a language model to read.
 
-Facts hold geometry, contact and activity only. How things look (colour, blood, smoke, glare, blur, jaws)
-is never in them: that the language model must see for itself.
+Facts hold geometry, contact and activity. How things look (colour, blood, smoke, glare, blur, jaws) is for the language
+model to see; only where it is asked for (`PromptOptions.looks`) facts hold that too, as the scene model found it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 
 from describer.geometry import entry_side, place_of, raster_of, size_word, tip_of
 from describer.types import Mask, Region, Scene
+from describer.wording import BLUR_PHRASE, COVER_PHRASES, gloss_word, view_words
 
 MAX_CONTACTS = 3
 MAX_REGIONS = 14
@@ -111,6 +112,29 @@ def grouped(regions: Iterable[Region]) -> dict[str, tuple[Region, ...]]:
 def _named(regions: Iterable[Region]) -> list[str]:
     """ "liver 1" or "fat 4, 5": each label once, with its ids."""
     return [f"{label} {', '.join(str(region.id) for region in group)}" for label, group in grouped(regions).items()]
+
+
+def region_looks(region: Region) -> dict[str, str]:
+    """How a region looks, in the words of the sentences; what is as usual (no cover, sharp) is left out."""
+    look = region.appearance
+    if look is None:
+        return {}
+    told = {
+        "colour": look.colour,
+        "light": gloss_word(region.kind) if look.glare else None,
+        "cover": COVER_PHRASES.get(look.cover),
+        "jaws": look.state,
+        "blur": None if look.sharp else BLUR_PHRASE,
+    }
+    return {name: word for name, word in told.items() if word}
+
+
+def view_facts(scene: Scene) -> dict[str, list[str]]:
+    """What disturbs the view, "clear" where nothing does; nothing where nobody looked."""
+    if scene.view is None:
+        return {}
+    told, things = view_words(scene.view)
+    return {"view": [*told, *things] or ["clear"]}
 
 
 def region_facts(scene: Scene, region_id: int) -> dict[str, Any]:

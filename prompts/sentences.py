@@ -7,7 +7,6 @@ not said. Every entity word is the label of a region of the scene.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from describer.geometry import size_word
 from describer.prompts.facts import (
@@ -23,36 +22,21 @@ from describer.prompts.facts import (
     tip_place,
     touched_by_all,
 )
-from describer.types import Appearance, Region, Scene
+from describer.types import Appearance, Region, Scene, View
 from describer.wording import (
-    BLOOD_WORDS,
     BLUR_PHRASE,
     COVER_PHRASES,
-    GLARE_WORDS,
-    SMOKE_WORDS,
     counted,
+    gloss_word,
     is_mass,
     is_plural,
+    is_surface,
     joined,
     plural,
     sentence_case,
+    view_words,
     with_article,
 )
-
-
-class View(Protocol):
-    """What disturbs the whole view: ``smoke`` none|light|heavy, ``blood`` none|some|a lot."""
-
-    @property
-    def smoke(self) -> str: ...
-    @property
-    def blood(self) -> str: ...
-    @property
-    def glare(self) -> bool: ...
-    @property
-    def blur(self) -> bool: ...
-    @property
-    def dirt(self) -> bool: ...
 
 
 def region_sentence(scene: Scene, region_id: int, appearance: Appearance | None = None) -> str:
@@ -126,10 +110,10 @@ def _tissue(scene: Scene, region: Region) -> str:
 def _looks(region: Region, appearance: Appearance) -> str:
     """ "" or " It is shiny silver-grey with bloodstains, jaws open, out of focus."."""
     many = is_plural(region.label)
-    surface = region.kind in {"anatomy", "pathology"}
+    surface = is_surface(region.kind)
     subject = ("Their surface" if many else "Its surface") if surface else ("They" if many else "It")
     be, have, show = ("is", "has", "shows") if surface or not many else ("are", "have", "show")
-    gloss = GLARE_WORDS["tissue" if surface else "instrument"] if appearance.glare else None
+    gloss = gloss_word(region.kind) if appearance.glare else None
     words = " ".join(word for word in (gloss, appearance.colour) if word)
     cover = COVER_PHRASES.get(appearance.cover)
     extras = [f"jaws {appearance.state}"] if appearance.state else []
@@ -190,9 +174,7 @@ def _rest(scene: Scene) -> str:
 
 def view_sentence(view: View) -> str:
     """ "The view is clear." or what disturbs it."""
-    words = [SMOKE_WORDS.get(view.smoke), BLOOD_WORDS.get(view.blood), "blurred" if view.blur else None]
-    things = [word for word, on in (("glare", view.glare), ("dirt on the lens", view.dirt)) if on]
-    told = [word for word in words if word]
+    told, things = view_words(view)
     if things and not told:
         return f"The view has {joined(things)}."
     tail = f" with {joined(things)}" if things else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -33,6 +33,8 @@ class Augmentation:
 
 UPRIGHT = Augmentation(area=(1.0, 1.0), aspect_jitter=0.0, rotation_deg=0.0)
 """Colours and mirrors only."""
+UNDISTURBED = replace(UPRIGHT, saturation=0.1, hue_deg=2.0, grey_chance=0.0, noise_chance=0.0, blur_chance=0.0)
+"""Mirrors and a little of colours: how things look stays as it was."""
 
 
 def random_affine(rng: np.random.Generator, how: Augmentation, from_hw: tuple, to_hw: tuple) -> np.ndarray:

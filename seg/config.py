@@ -57,6 +57,8 @@ class SceneConfig(PreTrainedConfig):
         Id of the taxonomy that `class_names` come from.
     depth (`bool`):
         Whether the model has a depth head.
+    looks (`bool`):
+        Whether it has a head that tells how regions and the view look.
     input_hw (`list[int]`):
         Height and width that frames are brought to, multiples of 14: what the model is trained at.
     """
@@ -80,6 +82,7 @@ class SceneConfig(PreTrainedConfig):
     instrument_classes: list[int] | tuple[int, ...] = INSTRUMENT_CLASSES
     taxonomy: str = "core"
     depth: bool = True
+    looks: bool = False
     input_hw: list[int] | tuple[int, ...] = TRAIN_HW
 
     def __post_init__(self, **kwargs: Any) -> None:

@@ -14,6 +14,9 @@ and, where the source has them,
     shard-00000/tool_boxes_xyxy.npy float32 (N, T, 4) boxes of the instruments' tips in pixels, NaN where none
     shard-00000/tool_labels.npy int16   (N, T, 3)     their class, verb and target ids (vocabulary.py), -1 unknown
     shard-00000/tools_known.npy bool    (N,)          whether these are all instruments of the frame
+    shard-00000/parts.npy       uint8   (N, H, W)     numbers of regions whose looks are known, 0 none
+    shard-00000/looks.npy       int8    (N, P, 3)     looks ids (looks.REGION_WORDS) of regions 1 to P, -1 unknown
+    shard-00000/view.npy        int8    (N, 4)        looks ids (looks.VIEW_WORDS) of the view, -1 unknown
 """
 
 from __future__ import annotations
@@ -33,8 +36,9 @@ import torch
 from torch import Tensor
 
 from describer.errors import InputError
-from describer.seg.augment import Augmentation, augment, random_affine, warp_boxes
+from describer.seg.augment import Augmentation, augment, random_affine, warp, warp_boxes
 from describer.seg.image import TRAIN_HW
+from describer.seg.looks import MAX_PARTS, REGION_WORDS, VIEW_WORDS
 from describer.seg.vocabulary import MAX_TOOLS
 
 CACHE_HW = (256, 320)
@@ -48,6 +52,9 @@ _DTYPES: dict[str, type] = {
     "tool_boxes_xyxy": np.float32,
     "tool_labels": np.int16,
     "tools_known": bool,
+    "parts": np.uint8,
+    "looks": np.int8,
+    "view": np.int8,
 }
 REQUIRED = ("images", "labels", "activity", "annotated")
 GOLDEN = 0.6180339887498949
@@ -66,6 +73,9 @@ class Sample:
     tool_boxes_xyxy: np.ndarray = field(default_factory=lambda: np.full((MAX_TOOLS, 4), np.nan, np.float32))
     tool_labels: np.ndarray = field(default_factory=lambda: np.full((MAX_TOOLS, 3), -1, np.int16))
     tools_known: bool = False
+    parts: np.ndarray | None = None
+    looks: np.ndarray = field(default_factory=lambda: np.full((MAX_PARTS, len(REGION_WORDS)), -1, np.int8))
+    view: np.ndarray = field(default_factory=lambda: np.full(len(VIEW_WORDS), -1, np.int8))
 
 
 def write_shard(folder: Path, index: int, images: np.ndarray, labels: np.ndarray, **others: np.ndarray | None) -> Path:
@@ -89,10 +99,11 @@ def write_shard(folder: Path, index: int, images: np.ndarray, labels: np.ndarray
 
 def _check_shapes(shard: Path, arrays: dict[str, np.ndarray]) -> None:
     n, h, w = arrays["images"].shape[:3]
-    wanted = {"images": (n, h, w, 3), "labels": (n, h, w), "depth": (n, h, w)}
+    wanted = {"images": (n, h, w, 3), "labels": (n, h, w), "depth": (n, h, w), "parts": (n, h, w)}
     wanted |= dict.fromkeys(("activity", "phase", "tools_known"), (n,))
     wanted["annotated"] = (n, arrays["annotated"].shape[-1])
     wanted |= {"tool_boxes_xyxy": (n, MAX_TOOLS, 4), "tool_labels": (n, MAX_TOOLS, 3)}
+    wanted |= {"looks": (n, MAX_PARTS, len(REGION_WORDS)), "view": (n, len(VIEW_WORDS))}
     for name, array in arrays.items():
         if array.shape != wanted[name]:
             raise InputError(f"{shard}: {name} has shape {array.shape}, expected {wanted[name]}; write it again.")
@@ -138,6 +149,7 @@ class CachedDataset:
             extra["tool_boxes_xyxy"] = np.asarray(shard["tool_boxes_xyxy"][row])
             extra["tool_labels"] = np.asarray(shard["tool_labels"][row])
             extra["tools_known"] = bool(shard["tools_known"][row])
+        extra |= {name: np.asarray(shard[name][row]) for name in ("parts", "looks", "view") if name in shard}
         return Sample(
             image=np.asarray(shard["images"][row]),
             labels=np.asarray(shard["labels"][row]),
@@ -256,7 +268,8 @@ class BatchLoader:
             sample.image, sample.labels, sample.depth, rng, how=self._how, to_hw=self._hw, matrix=matrix
         )
         boxes = warp_boxes(sample.tool_boxes_xyxy, matrix, self._hw)
-        return replace(sample, image=image, labels=labels, depth=depth, tool_boxes_xyxy=boxes)
+        parts = None if sample.parts is None else warp(sample.parts, matrix, self._hw, smooth=False)
+        return replace(sample, image=image, labels=labels, depth=depth, tool_boxes_xyxy=boxes, parts=parts)
 
 
 def collate(samples: Sequence[Sample]) -> dict[str, Tensor]:
@@ -264,10 +277,10 @@ def collate(samples: Sequence[Sample]) -> dict[str, Tensor]:
 
     images (B, H, W, 3) uint8, labels (B, H, W) uint8, depth (B, H, W) float32 with NaN where unknown, activity and
     phase (B,) int64, annotated (B, C) bool, tool_boxes_xyxy (B, T, 4) float32 as shares of width and height,
-    tool_labels (B, T, 3) int64, tools_known (B,) bool.
+    tool_labels (B, T, 3) int64, tools_known (B,) bool, parts (B, H, W) uint8, looks (B, P, 3) and view (B, 4) int64.
     """
     h, w = samples[0].labels.shape
-    unknown = np.full((h, w), np.nan, np.float32)
+    unknown, none = np.full((h, w), np.nan, np.float32), np.zeros((h, w), np.uint8)
     depth = [unknown if sample.depth is None else sample.depth for sample in samples]
     boxes = np.stack([sample.tool_boxes_xyxy for sample in samples]) / np.array([w, h, w, h], np.float32)
     return {
@@ -280,4 +293,7 @@ def collate(samples: Sequence[Sample]) -> dict[str, Tensor]:
         "tool_boxes_xyxy": torch.from_numpy(boxes),
         "tool_labels": torch.from_numpy(np.stack([sample.tool_labels for sample in samples]).astype(np.int64)),
         "tools_known": torch.tensor([sample.tools_known for sample in samples]),
+        "parts": torch.from_numpy(np.stack([none if sample.parts is None else sample.parts for sample in samples])),
+        "looks": torch.from_numpy(np.stack([sample.looks for sample in samples]).astype(np.int64)),
+        "view": torch.from_numpy(np.stack([sample.view for sample in samples]).astype(np.int64)),
     }

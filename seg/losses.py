@@ -16,9 +16,10 @@ from torch.nn import functional as F
 from describer.errors import DescriberError
 from describer.seg.codes import REST, SOME_INSTRUMENT
 from describer.seg.interaction import ToolLogits
+from describer.seg.looks import looks_loss
 from describer.seg.model import SceneOutput, disparity_to_depth
 
-TASKS = ("segmentation", "activity", "phase", "depth", "interaction", "boxes")
+TASKS = ("segmentation", "activity", "phase", "depth", "interaction", "boxes", "looks")
 DICE_SMOOTH = 1.0
 GRADIENT_SHARE = 0.5
 
@@ -203,4 +204,6 @@ def scene_losses(
         losses["interaction"] = interaction_loss(output.tools, kinds, boxes, instruments)
         masked = batch["annotated"][:, list(instruments)].all(1)
         losses["boxes"] = box_evidence(logits, boxes, kinds[..., 0].masked_fill(masked[:, None], -1))
+    if output.looks is not None:
+        losses["looks"] = looks_loss(output.looks, batch["looks"], batch["view"])
     return losses

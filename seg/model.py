@@ -17,6 +17,7 @@ from describer.seg.adapters import add_adapter, merge_adapter
 from describer.seg.config import ADAPTER_FIELDS, PATCH, SceneConfig
 from describer.seg.heads import ActivityHead, DenseDecoder, DepthHead
 from describer.seg.interaction import InteractionHead, ToolLogits
+from describer.seg.looks import LookLogits, LooksHead, part_shares
 from describer.seg.sma import SmaStem, ZeroConv2d
 
 NEAR, FAR = 1.0, 100.0
@@ -29,7 +30,8 @@ class SceneOutput(ModelOutput):
 
     logits: (B, C, ceil(H/4), ceil(W/4)); activity_logits: (B, K); phase_logits: (B, P); disparity: (B, 1, h, w) in
     (0, 1) each, finest first, four scales in training and one otherwise; tool_maps: what `SceneModel.tools` reads at
-    the boxes; tools: its answer for the boxes that were given. What the model has no head for is None.
+    the boxes; tools: its answer for the boxes that were given; look_maps and looks: the same of `SceneModel.looks` and
+    regions. What the model has no head for is None.
     """
 
     logits: Tensor | None = None
@@ -38,6 +40,8 @@ class SceneOutput(ModelOutput):
     disparity: tuple[Tensor, ...] | None = None
     tool_maps: Tensor | None = None
     tools: ToolLogits | None = None
+    look_maps: tuple[Tensor, Tensor] | None = None
+    looks: LookLogits | None = None
 
 
 class SceneModel(PreTrainedModel):
@@ -72,6 +76,7 @@ class SceneModel(PreTrainedModel):
             else None
         )
         self.depth = DepthHead(backbone.hidden_size, config.decoder_width) if config.depth else None
+        self.looks = LooksHead(*shape[1:]) if config.looks else None
         self.post_init()
         if config.adapter != "none":  # after post_init, whose initialisation would move a zero B
             add_adapter(self.backbone, config)
@@ -119,8 +124,11 @@ class SceneModel(PreTrainedModel):
         merge_adapter(self.backbone)
         self.config.adapter = "none"
 
-    def forward(self, pixel_values: Tensor, tool_boxes_xyxy: Tensor | None = None) -> SceneOutput:
-        """All heads on a batch; `tools` also where boxes (B, T, 4) are given as `InteractionHead` takes them."""
+    def forward(
+        self, pixel_values: Tensor, tool_boxes_xyxy: Tensor | None = None, parts: Tensor | None = None
+    ) -> SceneOutput:
+        """All heads on a batch; `tools` also where boxes (B, T, 4) are given as `InteractionHead` takes them, `looks`
+        where maps of region numbers (B, H, W) are, as `looks.part_shares` takes them."""
         levels, tokens = self._levels(pixel_values)
         features, coarse = self.decoder(levels, pixel_values)
         logits = self.classify(features)
@@ -128,6 +136,11 @@ class SceneModel(PreTrainedModel):
         if self.tools is not None:
             maps = self.tools.enter(features, coarse, logits)
             tools = None if tool_boxes_xyxy is None else self.tools(maps, tool_boxes_xyxy)
+        look_maps = looks = None
+        if self.looks is not None:
+            look_maps = self.looks.enter(pixel_values, features, coarse, logits)
+            hw = (logits.shape[2], logits.shape[3])
+            looks = None if parts is None else self.looks(*look_maps, part_shares(parts, hw))
         return SceneOutput(
             logits=logits,
             activity_logits=None if self.activity is None else self.activity(tokens, logits, coarse),
@@ -135,6 +148,8 @@ class SceneModel(PreTrainedModel):
             disparity=None if self.depth is None else self.depth(levels, coarse, features),
             tool_maps=maps,
             tools=tools,
+            look_maps=look_maps,
+            looks=looks,
         )
 
     def see_depth(self, pixel_values: Tensor) -> tuple[Tensor, ...]:

@@ -22,6 +22,7 @@ from describer.seg.actions import ToolScores, tip_boxes, tool_scores, with_inter
 from describer.seg.config import SceneConfig
 from describer.seg.image import to_pixels
 from describer.seg.interaction import ToolLogits
+from describer.seg.looks import region_shares, with_looks
 from describer.seg.model import SceneModel, SceneOutput, disparity_to_depth, interpolate
 from describer.seg.regions import WORK_PX, build_scene, find_parts
 from describer.seg.shafts import surround
@@ -107,8 +108,24 @@ class ScenePredictor:
         for start in range(0, len(images), batch_size):
             chunk = images[start : start + batch_size]
             output = self.forward(chunk)
-            scenes += [self._scene(output, row, image.shape[:2], depth) for row, image in enumerate(chunk)]
+            for row, image in enumerate(chunk):
+                scene = self._scene(output, row, (image.shape[0], image.shape[1]), depth)
+                scenes.append(self._with_looks(scene, image, output, row))
         return scenes
+
+    def see(self, image: np.ndarray, scene: Scene) -> Scene:
+        """The scene with how its regions and the view look in ``image``, RGB uint8 (H, W, 3) of the scene's size."""
+        return self._with_looks(scene, image, self.forward([image]), 0)
+
+    @torch.inference_mode()
+    def _with_looks(self, scene: Scene, image: np.ndarray, output: SceneOutput, row: int) -> Scene:
+        """Looks as the head reads them, colour and glare as they are measured; without the head the latter only."""
+        head, said = self.model.looks, None
+        if head is not None and output.look_maps is not None:
+            maps, whole = (part[row : row + 1] for part in output.look_maps)
+            shares = region_shares(scene.regions, (maps.shape[2], maps.shape[3])).to(maps.device)
+            said = head(maps, whole, shares)
+        return with_looks(scene, image, said)
 
     def require_depth(self) -> None:
         """ModelError unless the model has a depth head."""

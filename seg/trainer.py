@@ -19,9 +19,17 @@ from describer.seg.image import TRAIN_HW, normalise
 from describer.seg.losses import TASKS, scene_losses
 from describer.seg.model import SceneModel
 
-ALONE = ("tools", "depth")
+ALONE = ("tools", "depth", "looks")
 STAGES = ("full", "heads", *ALONE, "adapter")
-TASK_WEIGHTS = {"segmentation": 1.0, "activity": 0.3, "phase": 0.1, "depth": 0.2, "interaction": 0.2, "boxes": 0.1}
+TASK_WEIGHTS = {
+    "segmentation": 1.0,
+    "activity": 0.3,
+    "phase": 0.1,
+    "depth": 0.2,
+    "interaction": 0.2,
+    "boxes": 0.1,
+    "looks": 1.0,
+}
 """What the balances that find no weights themselves (equal, pcgrad, bloop) weigh each task with."""
 
 
@@ -33,9 +41,10 @@ PRECISIONS = ("auto", "bf16", "no")
 class TrainSettings:
     """How a run goes. Exactly one of `steps` and `minutes` is given; the rest has working defaults.
 
-    stage "full" trains every parameter; "heads" leaves backbone and stem as they are, which is twice as fast; "tools"
-    and "depth" train the interaction head or the depth head alone, on a model that stands still, and "depth" on whole
-    upright views, since how far a thing is follows from where in the view it lies;
+    stage "full" trains every parameter; "heads" leaves backbone and stem as they are, which is twice as fast; "tools",
+    "depth" and "looks" train the interaction head, the depth head or the looks head alone, on a model that stands
+    still: "depth" on whole upright views, since how far a thing is follows from where in the view it lies, "looks" on
+    views that are not disturbed further;
     "adapter" freezes the backbone and trains adapter and heads; TESLA's A and B for `phase1_share` of the budget and
     then only its u and v.
 
@@ -135,8 +144,14 @@ class Trainer:
             "depth": config.depth,
             "interaction": bool(config.verb_names),
             "boxes": bool(config.verb_names),
+            "looks": self._looks,
         }
         return tuple(task for task in TASKS if has[task])
+
+    @property
+    def _looks(self) -> bool:
+        """Whether looks are learned: alone only, since elsewhere the views are blurred on purpose."""
+        return self.settings.stage == "looks"
 
     def _enter_phase(self, phase: int) -> None:
         """Choose what moves: 0 everything, 1 heads + A and B, 2 heads + u and v. A phase starts a new optimizer."""
@@ -210,7 +225,8 @@ class Trainer:
         device = self.model.device
         batch = {name: value.to(device) for name, value in batch.items()}
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self._bfloat16):
-            output = self.model(normalise(batch["images"]), batch["tool_boxes_xyxy"])
+            parts = batch["parts"] if self._looks else None
+            output = self.model(normalise(batch["images"]), batch["tool_boxes_xyxy"], parts)
         return scene_losses(output, batch, self.model.config.instrument_classes, self.class_weights)
 
     def cosines(self, batch: dict[str, Tensor]) -> dict[str, float]:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from describer.errors import InputError, ModelError, OutputError, TaxonomyError
 from describer.processes import mean_over_processes, processes
 from describer.seg.adapters.files import describe_adapter, save_adapter
-from describer.seg.augment import UPRIGHT
+from describer.seg.augment import UNDISTURBED, UPRIGHT, Augmentation
 from describer.seg.config import SceneConfig
 from describer.seg.data import BatchLoader, CachedDataset, Source
 from describer.seg.losses import TASKS
@@ -35,6 +35,7 @@ __all__ = ["Progress", "TrainSettings", "evaluate_scene", "train_scene"]
 CHECKPOINT, ADAPTER = "checkpoint.pt", "adapter.safetensors"
 SCORES = ("miou", "instrument_iou", "pixel_accuracy", "activity_accuracy", "phase_accuracy", "depth_abs_rel")
 _HOW_NOT_WHAT = ("checkpoint_minutes", "loader_threads", "accumulate", "precision", "tensorboard")
+_HOW: Mapping[str, Augmentation] = {"depth": UPRIGHT, "looks": UNDISTURBED}
 _LOWER_IS_BETTER = ("depth_abs_rel",)
 
 
@@ -118,7 +119,8 @@ def _load_start(config: SceneConfig, folder: Path) -> SceneModel:
     model = SceneModel.from_pretrained(folder, dtype=torch.float32)
     same_words = model.config.vocabulary == config.vocabulary
     same_adapter = describe_adapter(model.config) == describe_adapter(config)
-    return model if same_words and same_adapter else transfer(model, config)
+    same_heads = (model.config.depth, model.config.looks) == (config.depth, config.looks)
+    return model if same_words and same_adapter and same_heads else transfer(model, config)
 
 
 def _identity(
@@ -181,7 +183,7 @@ class _Run:
             s.seed,
             first_step=trainer.done,
             hw=s.hw,
-            how=UPRIGHT if s.stage == "depth" else None,
+            how=_HOW.get(s.stage),
             threads=s.loader_threads,
             part=(us.process_index, us.num_processes),
         )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from describer.errors import TaxonomyError
 from describer.seg.datasets.frame import LabelledFrame, ToolLabel
+from describer.seg.looks import MAX_PARTS, REGION_WORDS, VIEW_WORDS, look_ids
 from describer.taxonomy import Taxonomy
 
 MAX_TOOLS = 6
@@ -49,7 +50,22 @@ def frame_arrays(frames: Sequence[LabelledFrame], words: Vocabulary) -> dict[str
     if any(frame.depth is not None for frame in frames):
         unknown = np.full(frames[0].labels.shape, np.nan, np.float32)
         arrays["depth"] = np.stack([unknown if frame.depth is None else frame.depth for frame in frames])
+    if any(frame.parts is not None for frame in frames):
+        arrays |= _look_arrays(frames)
     return arrays
+
+
+def _look_arrays(frames: Sequence[LabelledFrame]) -> dict[str, NDArray]:
+    none = np.zeros(frames[0].labels.shape, np.uint8)
+    looks = np.full((len(frames), MAX_PARTS, len(REGION_WORDS)), -1, np.int8)
+    view = np.full((len(frames), len(VIEW_WORDS)), -1, np.int8)
+    for row, frame in enumerate(frames):
+        for k, look in enumerate(frame.looks[:MAX_PARTS]):
+            looks[row, k] = look_ids(look, REGION_WORDS)
+        if frame.view is not None:
+            view[row] = look_ids(frame.view, VIEW_WORDS)
+    parts = np.stack([none if frame.parts is None else frame.parts for frame in frames])
+    return {"parts": parts, "looks": looks, "view": view}
 
 
 def _id(name: str | None, names: Sequence[str]) -> int:

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import cv2
 import numpy as np
 
 from describer.geometry import make_region, touching
 from describer.taxonomy import Taxonomy, load_taxonomy
-from describer.types import Activity, Appearance, Frame, FrameRef, Interaction, Region, Relation, Scene
+from describer.types import Activity, Appearance, Frame, FrameRef, Interaction, Region, Relation, Scene, View
 
 SIZE_WH = (160, 128)
 COLOURS = ("dark red", "pink", "silver-grey", "black and silver-grey", "pale yellow", "reddish brown")
-
-
-@dataclass(frozen=True)
-class FakeView:
-    smoke: str = "none"
-    blood: str = "none"
-    glare: bool = False
-    blur: bool = False
-    dirt: bool = False
 
 
 def rod(start_xy: tuple[int, int], end_xy: tuple[int, int], width_px: int = 8, size_wh=SIZE_WH) -> np.ndarray:
@@ -90,10 +81,10 @@ def random_appearance(rng: np.random.Generator, instrument: bool) -> Appearance:
     )
 
 
-def random_view(rng: np.random.Generator) -> FakeView:
+def random_view(rng: np.random.Generator) -> View:
     smoke = ("none", "light", "heavy")[int(rng.integers(3))]
     blood = ("none", "some", "a lot")[int(rng.integers(3))]
-    return FakeView(smoke, blood, *(bool(flag) for flag in rng.random(3) < 0.3))
+    return View(smoke, blood, *(bool(flag) for flag in rng.random(3) < 0.3))
 
 
 def frame_of(scene: Scene, seed: int = 0) -> Frame:

@@ -10,7 +10,18 @@ import pytest
 
 from describer.errors import RecordError
 from describer.records import TornRecordError, from_dict, read_records, to_dict, to_line, whole_lines_end
-from describer.types import Activity, Annotation, Description, Failure, FrameRef, Provenance, Relation, Scene
+from describer.types import (
+    Activity,
+    Annotation,
+    Appearance,
+    Description,
+    Failure,
+    FrameRef,
+    Provenance,
+    Relation,
+    Scene,
+    View,
+)
 from tests.scenes import disc, random_scene, scene_of
 
 MADE = Provenance("embedded", "embedded", "lora", "core", {"region": "ab12"}, {"seed": 0}, "0.1.0")
@@ -26,6 +37,11 @@ def annotation(scene: Scene, time_s: float | None = None) -> Annotation:
 def example() -> Annotation:
     scene = scene_of(("grasper", disc((40, 40), (20, 10))), ("liver", disc((90, 80), (40, 30))))
     scene = replace(scene, relations=(Relation(1, "touches", 2),), activities=(Activity("phase", "dissection", 0.81),))
+    regions = (
+        replace(scene.regions[0], appearance=Appearance("grey", glare=True, scores={"cover": 0.5})),
+        scene.regions[1],
+    )
+    scene = replace(scene, regions=regions, view=View(blood="some", scores={"blood": 0.7}))
     return annotation(scene, 1.25)
 
 
@@ -35,10 +51,12 @@ def test_layout_is_the_documented_one():
     assert data["frame"] == {
         "source": "case 1/ä#1.png", "index": 4, "time_s": 1.25, "size_wh": [160, 128], "sha256": "0f" * 32,
     }  # fmt: skip
-    assert list(data["scene"]) == ["regions", "relations", "activities", "interactions"]
+    assert list(data["scene"]) == ["regions", "relations", "activities", "interactions", "view"]
+    assert data["scene"]["view"]["blood"] == "some" and data["scene"]["view"]["scores"] == {"blood": 0.7}
     region = data["scene"]["regions"][0]
     assert list(region) == [
         "id", "label", "kind", "score", "mask", "box_xyxy", "area_fraction", "place", "depth_rank", "track_id",
+        "appearance",
     ]  # fmt: skip
     assert list(region["mask"]) == ["size", "counts"]
     assert region["mask"]["size"] == [128, 160]

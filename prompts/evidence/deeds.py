@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 
 from describer.geometry import size_word
 from describer.prompts.evidence.found import Evidence, Groups, first_of, listing, make, within
+from describer.prompts.evidence.looks import looks_of
 from describer.prompts.evidence.reading import Query
 from describer.prompts.facts import activity_of, places_of, targets_of
 from describer.prompts.graph import actors_on, deed_of, instruments_of, phase_of, touched_regions, touching_instruments
-from describer.prompts.questions.base import ids_of, in_places, named, number, yes_no
+from describer.prompts.questions.base import in_places, named, number, yes_no
 from describer.prompts.questions.doing import deed_answer, target_answer
 from describer.types import Region, Scene
 from describer.wording import gerund, sentence_case
@@ -98,7 +99,7 @@ def hop_target(scene: Scene, query: Query, groups: Groups) -> Evidence | None:
     (target,) = targets
     if query.kind == "hop size":
         return make("hop size", sentence_case(f"{size_word(target.area_fraction)}."), [target, *about])
-    return Evidence("hop colour", None, ids_of([target, *about]), target.score, target.id)
+    return looks_of(query, [target], tuple(about))
 
 
 def hop_place(scene: Scene, query: Query, groups: Groups) -> Evidence:

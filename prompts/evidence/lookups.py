@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from describer.prompts.evidence import deeds, pairs, things
+from describer.prompts.evidence import deeds, looks, pairs, things
 from describer.prompts.evidence.found import UNKNOWN_THING, Evidence, Groups, of_class, within
 from describer.prompts.evidence.reading import Noun, Query
 from describer.prompts.facts import targets_of
@@ -84,7 +84,7 @@ _ANSWERS: Mapping[str, _Answer] = {
     **dict.fromkeys(("hop count", "count actors"), deeds.hop_count),
     "hop touches": deeds.hop_touches,
     **dict.fromkeys(
-        ("colour", "jaws", "jaws open", "cover", "covered with", "glare", "sharp", "tip visible"), things.look
+        ("colour", "jaws", "jaws open", "cover", "covered with", "glare", "sharp", "tip visible"), looks.of_region
     ),
-    **dict.fromkeys(("smoke", "blood", "view glare", "dirt", "blur", "disturbs", "clear"), things.look_around),
+    **dict.fromkeys(("smoke", "blood", "view glare", "dirt", "blur", "disturbs", "clear"), looks.of_view),
 }

@@ -7,10 +7,12 @@ touch the liver?" before "How many liver..?". A question that no rule fits is le
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from describer.prompts.evidence.marking import Marked, Noun, mark
 from describer.taxonomy import Taxonomy
+from describer.types import Cover
 
 __all__ = ["Noun", "Query", "read_question"]
 
@@ -63,7 +65,8 @@ class Query:
     ``kind`` is one of `describer.prompts.questions.KINDS`, or "in place" (is it there?), "acts yes" (does it act on
     that?), "count actors", "at work" (which instruments act on anything?), "worked on" (which tissues are acted on?).
     ``asked`` is the class of things that the answer is to name or count ("instrument", "tissue" or None for any);
-    ``negated`` turns a comparison round ("smaller"); ``yes_no`` says that a yes or no is asked for.
+    ``negated`` turns a comparison round ("smaller") or a look ("blurred"); ``unclear`` says that it may be turned round
+    or not; ``yes_no`` says that a yes or no is asked for; ``cover`` is what something may be covered with.
     """
 
     kind: str
@@ -73,7 +76,9 @@ class Query:
     verb: str | None = None
     activity: str | None = None
     negated: bool = False
+    unclear: bool = False
     yes_no: bool = False
+    cover: Cover | None = None
     options: tuple[str, ...] = ()
 
 
@@ -95,6 +100,14 @@ class _Rule:
             return False
         return all(re.search(pattern, marked.text) for pattern in self.words)
 
+
+# Antonyms of what looks are asked by, and words that leave open which of the two is meant.
+_BLURRED = _any("blur*, unsharp, unfocused, unfocussed, defocused", r"\bout of focus\b")
+_SHUT = _any("closed, shut")
+_FREE = _any("free of, free from", r"\bclean\b(?! or)")
+_MAY_DENY = frozenset(("jaws open", "sharp", "blur", "dirt", "clear", "tip visible", "glare", "view glare"))
+_DENIED = r"\b(?:not|no|never|without|unclear|unopened|hidden|hide\w*)\b|n't\b"
+_COVERS: Mapping[str, Cover] = {"smok": "smoke", "char": "char", "blood": "blood"}
 
 _INSTR, _PLACE = r"\bINSTR\b", r"\bPLACE\b"
 _TWO = (
@@ -135,9 +148,9 @@ _LOOKS = (
     _Rule("entry", "1", (r"\bside .*\bcom\w+",)),
     _Rule("colour", "1", (_COLOUR,)),
     _Rule("jaws", "1", (r"\bopen\w*\b.*\bclosed\b|\bclosed\b.*\bopen\b|\b(?:state|how)\b.*\bjaws\b",)),
-    _Rule("jaws open", "1", (_any("open*, closed, jaws"),)),
-    _Rule("glare", "1", (_GLARE,)),
-    _Rule("sharp", "1", (_SHARP,)),
+    _Rule("jaws open", "1", (_any("open*, closed, jaws"),), negated=_SHUT),
+    _Rule("glare", "1", (_GLARE,), negated=_FREE),
+    _Rule("sharp", "1", (_SHARP,), negated=_BLURRED),
 )
 _DEEDS = (
     _Rule(
@@ -173,9 +186,9 @@ _DEEDS = (
 _WHOLE_VIEW = (
     _Rule("phase", "0", (_any("phase, phases"),)),
     _Rule("smoke", "0", (_any("smok*"),)),
-    _Rule("view glare", "0", (f"{_GLARE}|{_any('overexposed')}",)),
-    _Rule("dirt", "0", (_any("dirt*, soiled, lens, optics"),)),
-    _Rule("blur", "0", (_SHARP,)),
+    _Rule("view glare", "0", (f"{_GLARE}|{_any('overexposed')}",), negated=_FREE),
+    _Rule("dirt", "0", (_any("dirt*, soiled, lens, optics"),), negated=_FREE),
+    _Rule("blur", "0", (_SHARP,), negated=_BLURRED),
     _Rule("disturbs", "0", (_any("gets in the way"),)),
     _Rule("clear", "0", (_any("clear*, undisturbed, visibility, free of*, see well, view good, good view"),)),
     _Rule("disturbs", "0", (_any("disturb*, impair*, hinder*, quality, wrong with, worse, how well, how is the"),)),
@@ -206,6 +219,8 @@ def read_question(question: str, taxonomy: Taxonomy, pointed: Noun | None = None
                 verb=marked.verb,
                 activity=marked.activity,
                 negated=bool(rule.negated and re.search(rule.negated, marked.text)),
+                unclear=bool(rule.kind in _MAY_DENY and re.search(_DENIED, marked.text)),
+                cover=next((cover for word, cover in _COVERS.items() if word in marked.text), None),
                 yes_no=bool(re.search(_YES, marked.text)),
                 options=marked.options,
             )

@@ -7,7 +7,7 @@ from describer.prompts.evidence.found import Evidence, Groups, first_of, listing
 from describer.prompts.evidence.reading import Query
 from describer.prompts.facts import entry_of, places_of, tip_place
 from describer.prompts.graph import touched_regions
-from describer.prompts.questions.base import ids_of, in_places, named, number, yes_no
+from describer.prompts.questions.base import in_places, named, number, yes_no
 from describer.types import Region, Scene
 from describer.wording import sentence_case
 
@@ -84,14 +84,3 @@ def touches(scene: Scene, query: Query, groups: Groups) -> Evidence:
 def _is(region: Region, asked: str | None) -> bool:
     kinds = {"instrument": ("instrument",), "tissue": ("anatomy",)}
     return asked is None or region.kind in kinds[asked]
-
-
-def look(scene: Scene, query: Query, groups: Groups) -> Evidence:
-    """A question that pixels answer: which region to look at."""
-    about = first_of(groups)
-    sure = min((region.score for region in about), default=1.0)
-    return Evidence(query.kind, None, ids_of(about), sure, about[0].id if len(about) == 1 else None)
-
-
-def look_around(scene: Scene, query: Query, groups: Groups) -> Evidence:
-    return Evidence(query.kind, None)

@@ -18,9 +18,8 @@ from describer.prompts.questions.offers import offered, pool_of
 from describer.prompts.questions.relating import comparisons, relations
 from describer.prompts.questions.things import counting, existence, location
 from describer.prompts.questions.wordings import Split
-from describer.prompts.sentences import View
 from describer.taxonomy import Taxonomy, load_taxonomy
-from describer.types import Appearance, Scene
+from describer.types import Appearance, Scene, View
 
 __all__ = ["KINDS", "QA", "TYPES", "drawn", "questions"]
 

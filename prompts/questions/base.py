@@ -9,9 +9,8 @@ from typing import TypeVar
 import numpy as np
 
 from describer.prompts.questions.wordings import Split, wordings
-from describer.prompts.sentences import View
 from describer.taxonomy import Taxonomy
-from describer.types import Appearance, Region, Scene
+from describer.types import Appearance, Region, Scene, View
 from describer.wording import is_mass, is_plural, joined, plural, sentence_case, with_article
 
 # The coarse types of issue and report, and the kinds that each has.

@@ -16,8 +16,8 @@ _NO_SMOKE, _NO_GLARE, _NO_BLUR, _NO_DIRT, _SEEN_TIP = 0.12, 0.15, 0.13, 0.07, 0.
 _POINTED = 0.3
 _WHOLE = 0.15
 _ABSENT = 0.1
-_SMOKE = {"none": "No.", "light": "Yes, a little.", "heavy": "Yes, a lot."}
-_BLOOD = {"none": "No.", "some": "Yes, a little.", "a lot": "Yes, a lot."}
+SMOKE_ANSWERS = {"none": "No.", "light": "Yes, a little.", "heavy": "Yes, a lot."}
+BLOOD_ANSWERS = {"none": "No.", "some": "Yes, a little.", "a lot": "Yes, a lot."}
 
 
 def attributes(ask: Asker) -> Iterator[QA]:
@@ -99,9 +99,9 @@ def visibility(ask: Asker) -> Iterator[QA]:
     view = ask.view
     if view is None:
         return
-    yield QA(ask.say("blood"), _BLOOD[view.blood], "blood")
+    yield QA(ask.say("blood"), BLOOD_ANSWERS[view.blood], "blood")
     if view.smoke != "none" or ask.chance(_NO_SMOKE):
-        yield QA(ask.say("smoke"), _SMOKE[view.smoke], "smoke")
+        yield QA(ask.say("smoke"), SMOKE_ANSWERS[view.smoke], "smoke")
     for kind, on, share in (("view glare", view.glare, _NO_GLARE), ("dirt", view.dirt, _NO_DIRT)):
         if on or ask.chance(share):
             yield QA(ask.say(kind), yes_no(on), kind)

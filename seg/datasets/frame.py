@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from describer.types import Appearance, View
+
 
 @dataclass(frozen=True, slots=True)
 class ToolLabel:
@@ -26,6 +28,7 @@ class LabelledFrame:
 
     `group` is the video, operation or patient: splits never cut through one. `tools` is every instrument of the
     frame, or None where the dataset says nothing of them. `depth` (H, W) float32 in any unit, NaN unknown.
+    `parts` (H, W) uint8 numbers the regions whose `looks` are known, from 1 on.
     """
 
     source: str
@@ -38,3 +41,6 @@ class LabelledFrame:
     phase: str | None = None
     depth: np.ndarray | None = None
     tools: tuple[ToolLabel, ...] | None = None
+    parts: np.ndarray | None = None
+    looks: tuple[Appearance, ...] = ()
+    view: View | None = None

@@ -1,8 +1,8 @@
 """Procedural surgical scenes with exact labels: `render(seed, procedure)` gives one frame."""
 
-from describer.seg.synth.colours import COLOUR_WORDS
+from describer.seg.colours import COLOUR_WORDS
 from describer.seg.synth.render import SMALLEST_SIDE_PX, render, render_tools
-from describer.seg.synth.scene import CORE_NAMES, PROCEDURES, SynthFrame, SynthObject, SynthView
+from describer.seg.synth.scene import CORE_NAMES, PROCEDURES, SynthFrame, SynthObject
 
 __all__ = [
     "COLOUR_WORDS",
@@ -11,7 +11,6 @@ __all__ = [
     "SMALLEST_SIDE_PX",
     "SynthFrame",
     "SynthObject",
-    "SynthView",
     "render",
     "render_tools",
 ]

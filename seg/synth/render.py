@@ -7,9 +7,9 @@ from typing import Literal
 import numpy as np
 
 from describer.errors import InputError
+from describer.seg.colours import BLOWN_REGION, BLOWN_VIEW, is_blown, mean_colour, name_colour
 from describer.seg.synth import colonoscopy, effects, esd, laparoscopy
 from describer.seg.synth.arrays import Array, Rng
-from describer.seg.synth.colours import mean_colour, name_colour
 from describer.seg.synth.scene import (
     COLONOSCOPY_ACTIVITIES,
     CORE_NAMES,
@@ -19,10 +19,9 @@ from describer.seg.synth.scene import (
     PROCEDURES,
     SynthFrame,
     SynthObject,
-    SynthView,
 )
 from describer.seg.synth.stage import Draft, Stage
-from describer.types import Appearance
+from describer.types import Appearance, View
 
 _MIX = (0.55, 0.2, 0.25)
 _ACTIVITIES = {
@@ -145,26 +144,26 @@ def _appearance(pixels: Array, cover: dict[str, Array], label: str, draft: Draft
         name = "char"
     elif float(cover["smoke"].mean()) > 0.3:
         name = "smoke"
-    blown = (np.ascontiguousarray(pixels.T).min(axis=0) > 225) & (cover["glare"] > 0.4)
+    blown = is_blown(pixels) & (cover["glare"] > 0.4)
     state: Literal["open", "closed"] | None = None
     if draft is not None and draft.state is not None:
         state = "open" if draft.state == "open" else "closed"
     sharp = not blurred and not (draft is not None and draft.moving)
-    return Appearance(name_colour(mean_colour(pixels)), name, bool(blown.mean() > 0.012), sharp, state)
+    return Appearance(name_colour(mean_colour(pixels)), name, bool(blown.mean() > BLOWN_REGION), sharp, state)
 
 
-def _view(stage: Stage, picture: Array, inside: Array, blurred: bool, dirty: bool) -> SynthView:
+def _view(stage: Stage, picture: Array, inside: Array, blurred: bool, dirty: bool) -> View:
     """The view's disturbances, measured on what was drawn."""
     step = 4 if inside.size > 60000 else 2
     seen = np.nonzero(inside[::step, ::step])
     smoke = float(stage.canvas.cover["smoke"][::step, ::step][seen].mean())
     pooled = stage.canvas.labels[::step, ::step][seen] == CORE_NAMES.index("blood")
     blood = float((pooled | (stage.canvas.cover["blood"][::step, ::step][seen] > 0.45)).mean())
-    blown = float((np.ascontiguousarray(picture[::step, ::step][seen].T).min(axis=0) > 225).mean())
-    return SynthView(
+    blown = float(is_blown(picture[::step, ::step][seen]).mean())
+    return View(
         smoke="heavy" if smoke > 0.4 else ("light" if smoke > 0.12 else "none"),
         blood="a lot" if blood > 0.07 else ("some" if blood > 0.008 else "none"),
-        glare=blown > 0.015,
+        glare=blown > BLOWN_VIEW,
         blur=blurred,
         dirt=dirty,
     )

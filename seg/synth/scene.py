@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from describer.types import Appearance
+from describer.types import Appearance, View
 
 PROCEDURES = ("laparoscopy", "esd", "colonoscopy")
 LAPAROSCOPY_ACTIVITIES = (
@@ -53,17 +53,6 @@ IGNORE = 255
 
 
 @dataclass(frozen=True, slots=True)
-class SynthView:
-    """What disturbs the whole view: smoke and blood by degree, the rest by presence."""
-
-    smoke: str
-    blood: str
-    glare: bool
-    blur: bool
-    dirt: bool
-
-
-@dataclass(frozen=True, slots=True)
 class SynthObject:
     """One visible thing of a scene.
 
@@ -93,4 +82,4 @@ class SynthFrame:
     procedure: str
     activity: str
     objects: tuple[SynthObject, ...]
-    view: SynthView
+    view: View

@@ -10,9 +10,9 @@ from describer.prompts.questions import KINDS, TYPES, drawn, questions
 from describer.prompts.questions.offers import plain
 from describer.prompts.questions.wordings import wordings
 from describer.taxonomy import load_taxonomy
-from describer.types import PLACES, Scene
+from describer.types import PLACES, Scene, View
 from tests.prompts.test_facts import hook_at_work
-from tests.scenes import SIZE_WH, FakeView, busy_scene, random_appearance, random_view
+from tests.scenes import SIZE_WH, busy_scene, random_appearance, random_view
 
 CORE = load_taxonomy("core")
 NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -98,7 +98,7 @@ def answer_agrees(qa, scene, looks, view, tips) -> bool:  # noqa: PLR0911, PLR09
         case "blur":
             return (answer == "no") == view.blur
         case "clear":
-            return (answer == "yes") == (view == FakeView())
+            return (answer == "yes") == (view == View())
         case "tip visible":
             return (answer == "yes") == tips[first.id]
     return True
@@ -196,7 +196,7 @@ def test_a_draw_spreads_over_types():
 def test_what_is_unknown_is_not_asked():
     kinds = {qa.kind for qa in questions(hook_at_work(), {}, None, np.random.default_rng(0))}
     assert kinds.isdisjoint(LOOKED_AT - {"tip visible"})
-    empty = questions(Scene(SIZE_WH), {}, FakeView(), np.random.default_rng(0))
+    empty = questions(Scene(SIZE_WH), {}, View(), np.random.default_rng(0))
     assert {qa.answer for qa in empty if qa.kind in ("exists", "any kind")} == {"No."}
     assert {plain(qa.answer) for qa in empty if qa.kind in ("count", "count kinds", "which instruments")} == {"none"}
     assert all(qa.region_ids == () for qa in empty)

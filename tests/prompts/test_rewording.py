@@ -14,7 +14,7 @@ CORE = load_taxonomy("core")
 
 def said(question: str) -> str | None:
     query = read_question(question, CORE)
-    return None if query is None else reworded(question, query, CORE)
+    return None if query is None else reworded(query, CORE)
 
 
 @pytest.mark.parametrize("kind", ["colour", "jaws", "smoke", "blood", "disturbs", "view glare", "hop colour"])

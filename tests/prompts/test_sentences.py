@@ -8,12 +8,11 @@ from describer.prompts.facts import listed
 from describer.prompts.grounding import contradictions, ground
 from describer.prompts.sentences import region_sentence, scene_sentence, view_sentence
 from describer.taxonomy import load_taxonomy
-from describer.types import Appearance, Relation, Scene
+from describer.types import Appearance, Relation, Scene, View
 from describer.wording import parse_appearance
 from tests.prompts.test_facts import hook_at_work
 from tests.scenes import (
     SIZE_WH,
-    FakeView,
     disc,
     random_appearance,
     random_scene,
@@ -65,7 +64,7 @@ def test_what_is_acted_on_is_said():
 
 
 def test_the_scene():
-    assert scene_sentence(hook_at_work(), FakeView(smoke="light", dirt=True)) == (
+    assert scene_sentence(hook_at_work(), View(smoke="light", dirt=True)) == (
         "Dissection: a hook in the center right touching the gallbladder, and a grasper in the upper right "
         "touching the liver; liver and gallbladder are in view. "
         "The view is slightly smoky with dirt on the lens."
@@ -130,11 +129,11 @@ def test_scenes_with_little_in_them(scene, text):
 @pytest.mark.parametrize(
     ("view", "text"),
     [
-        (FakeView(), "The view is clear."),
-        (FakeView("heavy", "some", blur=True), "The view is very smoky, slightly bloody and blurred."),
-        (FakeView(glare=True), "The view has glare."),
+        (View(), "The view is clear."),
+        (View("heavy", "some", blur=True), "The view is very smoky, slightly bloody and blurred."),
+        (View(glare=True), "The view has glare."),
         (
-            FakeView("none", "a lot", glare=True, dirt=True),
+            View("none", "a lot", glare=True, dirt=True),
             "The view is very bloody with glare and dirt on the lens.",
         ),
     ],

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from describer.errors import DescriberError
+from describer.seg.colours import name_colour
 from describer.seg.synth import COLOUR_WORDS, CORE_NAMES, PROCEDURES, SynthFrame, render, render_tools
-from describer.seg.synth.colours import name_colour
 from describer.seg.synth.laparoscopy import EVENTS
 from describer.seg.synth.scene import COLONOSCOPY_ACTIVITIES, ESD_ACTIVITIES, IGNORE, LAPAROSCOPY_ACTIVITIES
 from describer.taxonomy import load_taxonomy

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-
-from describer.seg.synth.arrays import Array
+from numpy.typing import NDArray
 
 NAMED: tuple[tuple[str, tuple[int, int, int]], ...] = (
     ("black", (22, 22, 24)),
@@ -30,27 +29,36 @@ NAMED: tuple[tuple[str, tuple[int, int, int]], ...] = (
 )
 COLOUR_WORDS = tuple(name for name, _ in NAMED)
 _LIGHTNESS_WEIGHT = 0.55
+_BLOWN = 225
+BLOWN_REGION, BLOWN_VIEW = 0.012, 0.015
+"""A region, or the whole view, of which more than this share is blown out has glare."""
 
 
-def _to_lab(rgb: Array) -> Array:
+def _to_lab(rgb: NDArray) -> NDArray:
     return cv2.cvtColor(np.asarray(rgb, np.float32).reshape(-1, 1, 3) / 255.0, cv2.COLOR_RGB2LAB)[:, 0]
 
 
-def name_colour(rgb: Array) -> str:
+def name_colour(rgb: NDArray) -> str:
     """The nearest word for a display colour (3,) in 0..255."""
     table = _to_lab(np.array([value for _, value in NAMED]))
     delta = (table - _to_lab(rgb)) * np.array([_LIGHTNESS_WEIGHT, 1.0, 1.0], np.float32)
     return NAMED[int(np.argmin((delta * delta).sum(axis=1)))][0]
 
 
-def _quantile(values: Array, share: float) -> float:
+def _quantile(values: NDArray, share: float) -> float:
     return float(np.partition(values, at := int(share * (len(values) - 1)))[at])
 
 
-def mean_colour(pixels: Array) -> Array:
+def mean_colour(pixels: NDArray) -> NDArray:
     """Typical display colour of an object's pixels (N, 3): without its deepest shadows and its highlights."""
     values = pixels.astype(np.float32)
     luma = values @ np.array([0.299, 0.587, 0.114], np.float32)
     low, high = _quantile(luma, 0.45), _quantile(luma, 0.94)
     keep = ((luma >= low) & (luma <= high)).astype(np.float32)
     return (keep @ values) / keep.sum()
+
+
+def is_blown(pixels: NDArray) -> NDArray:
+    """Which of the pixels (N, 3) a highlight has washed out, bool (N,)."""
+    blown: NDArray = np.ascontiguousarray(pixels.T).min(axis=0) > _BLOWN
+    return blown

@@ -1,0 +1,206 @@
+"""How things look: colour and glare are measured in the picture, the rest is read by a head of the scene model.
+
+A small language model hardly learns cover, blur, jaws or smoke from pixels by itself, so they are found here, once, and
+everything that speaks of looks (facts, answers) speaks of the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from describer.geometry import raster_of
+from describer.seg.colours import BLOWN_REGION, BLOWN_VIEW, is_blown, mean_colour, name_colour
+from describer.seg.heads import ConvBlock, ResidualBlock
+from describer.types import Appearance, Region, Scene, View
+
+_NO_YES = (False, True)
+REGION_WORDS: Mapping[str, tuple[Any, ...]] = {
+    "cover": ("none", "blood", "smoke", "char"),
+    "sharp": _NO_YES,
+    "state": (None, "open", "closed"),
+}
+"""What the head tells of a region, by `Appearance`'s fields: values in id order. The view's are `View`'s."""
+VIEW_WORDS: Mapping[str, tuple[Any, ...]] = {
+    "smoke": ("none", "light", "heavy"),
+    "blood": ("none", "some", "a lot"),
+    "blur": _NO_YES,
+    "dirt": _NO_YES,
+}
+MAX_PARTS = 24
+"""Regions of one frame that a cache keeps."""
+_WIDTH = 48
+_EVERY = 4  # the view's highlights are counted among every fourth pixel both ways
+_DARK = 16
+_PEAK = 6.0  # where the exponential of the peak pooling stops growing
+# What disturbs is rare, and what people ask about: how much more than the plain case it weighs in training.
+_WEIGHTS: Mapping[str, tuple[float, ...]] = {
+    **{"cover": (1.0, 2.0, 2.0, 2.0), "sharp": (2.0, 1.0), "state": (1.0, 1.0, 1.0)},
+    **{"smoke": (1.0, 1.5, 1.5), "blood": (1.0, 1.0, 1.0), "blur": (1.0, 2.0), "dirt": (1.0, 2.0)},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LookLogits:
+    """Logits of regions (..., R, 9) and of the view (..., 10): the words of the tables above, one after the other."""
+
+    regions: Tensor
+    view: Tensor
+
+
+class LooksHead(nn.Module):
+    """Regions of a frame -> cover, sharpness and jaws of each, and smoke, blood, blur and dirt of the view.
+
+    It has small eyes of its own, since the decoder's features were trained to see through smoke and blood.
+    `enter` makes one map at stride 4 of those, the decoder's features and the classes; `forward` pools it (mean and
+    smooth maximum) over each region and over the view.
+    """
+
+    def __init__(self, classes: int, width: int) -> None:
+        super().__init__()
+        self.see = nn.Sequential(ConvBlock(3, _WIDTH // 2, stride=2), ConvBlock(_WIDTH // 2, _WIDTH, stride=2))
+        self.mix = ConvBlock(_WIDTH + width // 2 + classes, _WIDTH, kernel=1)
+        self.look = nn.Sequential(ResidualBlock(_WIDTH), ResidualBlock(_WIDTH))
+        sizes = [sum(map(len, words.values())) for words in (REGION_WORDS, VIEW_WORDS)]
+        self.of_region = _mlp(4 * _WIDTH + classes, sizes[0])
+        self.of_view = _mlp(2 * _WIDTH + width + classes, sizes[1])
+
+    def enter(self, pixel_values: Tensor, features: Tensor, coarse: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 3, H, W), (B, width / 2, h, w), (B, width, h', w') and (B, C, h, w) -> maps (B, 48 + C, h, w) and what
+        the fused map says of the whole (B, width)."""
+        own = self.see(pixel_values.contiguous(memory_format=torch.channels_last))
+        own = F.interpolate(own, size=features.shape[2:], mode="bilinear", align_corners=False)
+        shares = logits.detach().softmax(1).to(features.dtype)
+        maps = self.look(self.mix(torch.cat((own, features.detach(), shares), dim=1)))
+        return torch.cat((maps, shares), dim=1), coarse.detach().mean((2, 3))
+
+    def forward(self, maps: Tensor, whole: Tensor, shares: Tensor) -> LookLogits:
+        """``maps`` and ``whole`` as `enter` gives them; shares (B, R, h, w) of each cell that a region fills.
+
+        The logits of a region that fills nothing mean nothing.
+        """
+        everything = torch.ones_like(shares[:, :1])
+        pooled = _pooled(maps.float(), torch.cat((everything, shares), dim=1).float())
+        view, regions = pooled[:, 0], pooled[:, 1:]
+        seen = 2 * _WIDTH
+        beside = view[:, None, :seen].expand(-1, regions.shape[1], -1)
+        return LookLogits(
+            self.of_region(torch.cat((regions, beside), dim=2)).float(),
+            self.of_view(torch.cat((view, whole.float()), dim=1)).float(),
+        )
+
+
+def _mlp(width_in: int, width_out: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(width_in, 2 * _WIDTH), nn.GELU(), nn.Linear(2 * _WIDTH, width_out))
+
+
+def _pooled(maps: Tensor, shares: Tensor) -> Tensor:
+    """(B, 48 + C, h, w) over each of (B, R, h, w): mean and smooth maximum of the features, mean of the classes."""
+    weight = shares / shares.sum((2, 3), keepdim=True).clamp(min=1e-3)
+    mean = torch.einsum("bchw,brhw->brc", maps, weight)
+    peak = torch.einsum("bchw,brhw->brc", maps[:, :_WIDTH].clamp(max=_PEAK).exp(), weight)
+    return torch.cat((mean[..., :_WIDTH], (peak + 1e-3).log(), mean[..., _WIDTH:]), dim=2)
+
+
+def look_ids(looks: Appearance | View, words: Mapping[str, tuple[Any, ...]]) -> list[int]:
+    """An id for each of ``words``, -1 for what is not known."""
+    return [values.index(getattr(looks, name)) if getattr(looks, name) in values else -1
+            for name, values in words.items()]  # fmt: skip
+
+
+def looks_loss(said: LookLogits, regions: Tensor, view: Tensor) -> Tensor:
+    """Sum of the cross-entropies of what is known: ids (B, R, 3) of regions and (B, 4) of the view, -1 unknown."""
+    losses = [(said.regions.sum() + said.view.sum()) * 0]
+    for logits, ids, words in ((said.regions, regions, REGION_WORDS), (said.view, view, VIEW_WORDS)):
+        for k, (name, part) in enumerate(zip(words, _parts(logits, words), strict=True)):
+            known = ids[..., k] >= 0
+            if known.any():
+                weight = part.new_tensor(_WEIGHTS[name])
+                losses.append(F.cross_entropy(part[known], ids[..., k][known].long(), weight=weight))
+    return torch.stack(losses).sum()
+
+
+def _parts(logits: Tensor, words: Mapping[str, tuple[Any, ...]]) -> tuple[Tensor, ...]:
+    parts: tuple[Tensor, ...] = logits.split([len(values) for values in words.values()], dim=-1)
+    return parts
+
+
+def part_shares(parts: Tensor, hw: tuple[int, int]) -> Tensor:
+    """Maps (B, H, W) of part numbers, 0 none -> the share of each cell of an (h, w) grid that parts 1 to `MAX_PARTS`
+    fill (B, MAX_PARTS, h, w)."""
+    each = torch.arange(1, MAX_PARTS + 1, device=parts.device, dtype=parts.dtype)
+    return F.adaptive_avg_pool2d((parts[:, None] == each[None, :, None, None]).float(), hw)
+
+
+def region_shares(regions: Sequence[Region], hw: tuple[int, int]) -> Tensor:
+    """As `part_shares`, of the masks of a scene's regions (1, R, h, w)."""
+    if not regions:
+        return torch.zeros(1, 0, *hw)
+    size_wh = (hw[1], hw[0])
+    shares = [
+        cv2.resize(raster_of(region.mask).astype(np.float32), size_wh, interpolation=cv2.INTER_AREA)
+        for region in regions
+    ]
+    return torch.from_numpy(np.stack(shares))[None]
+
+
+def with_looks(scene: Scene, image: np.ndarray, said: LookLogits | None) -> Scene:
+    """The scene with the looks of its regions and of the view in ``image``, RGB uint8 (H, W, 3).
+
+    ``said`` are the head's logits (1, R, 9) and (1, 10), regions in the scene's order; without them only what can be
+    measured is told of regions, and nothing of the view.
+    """
+    regions = []
+    for k, region in enumerate(scene.regions):
+        read = {} if said is None else _read(said.regions[0, k], REGION_WORDS)
+        if region.kind != "instrument":
+            read = {name: found for name, found in read.items() if name != "state"}
+        regions.append(replace(region, appearance=_appearance(image, region, read)))
+    view = None
+    if said is not None:
+        read = _read(said.view[0], VIEW_WORDS)
+        seen = _sampled(image, (image.shape[0] // _EVERY or 1, image.shape[1] // _EVERY or 1)).reshape(-1, 3)
+        # As of the renderer's views, the dark beside a scope's picture is no part of it.
+        lit = seen[seen.max(axis=1) > _DARK]
+        view = View(glare=bool(len(lit) and is_blown(lit).mean() > BLOWN_VIEW), **_told(read))
+    return replace(scene, regions=tuple(regions), view=view)
+
+
+def _read(logits: Tensor, words: Mapping[str, tuple[Any, ...]]) -> dict[str, tuple[Any, float]]:
+    """The likeliest value of each word, and its probability."""
+    read = {}
+    for (name, values), part in zip(words.items(), _parts(logits, words), strict=True):
+        probabilities = part.softmax(-1)
+        best = int(probabilities.argmax())
+        read[name] = (values[best], round(float(probabilities[best]), 4))
+    return read
+
+
+def _told(read: Mapping[str, tuple[Any, float]]) -> dict[str, Any]:
+    """Keyword arguments of `Appearance` or `View`."""
+    fields: dict[str, Any] = {name: value for name, (value, _) in read.items()}
+    return fields | {"scores": {name: score for name, (_, score) in read.items()}}
+
+
+def _appearance(image: np.ndarray, region: Region, read: Mapping[str, tuple[Any, float]]) -> Appearance:
+    small = raster_of(region.mask)
+    pixels = _sampled(image, small.shape)[small]
+    if not len(pixels):  # too thin for the raster
+        pixels = image[region.mask.to_array()]
+    return Appearance(name_colour(mean_colour(pixels)), glare=_glares(pixels), **_told(read))
+
+
+def _glares(pixels: np.ndarray) -> bool:
+    return bool(is_blown(pixels).mean() > BLOWN_REGION)
+
+
+def _sampled(image: np.ndarray, hw: tuple[int, ...]) -> np.ndarray:
+    """Every n-th pixel: averages would wash highlights out."""
+    return cv2.resize(image, (hw[1], hw[0]), interpolation=cv2.INTER_NEAREST)
