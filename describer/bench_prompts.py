@@ -185,7 +185,9 @@ class _Bench:
             self._bare = describer = self._bare or self._load("none")
         describer.prompt = variant.prompt
         shown = [_shown(self.told, i, variant.pictures) for i in range(len(self.told))]
-        scenes = [told.scene for told in self.told]
+        # The looks in the facts were found in the picture: those of a control are found in the control's.
+        own = variant.pictures == "own"
+        scenes = [told.scene if own else told.scene.unseen() for told in self.told]
         records: list[Annotation] = []
         for start in range(0, len(shown), _CHUNK):
             records += describer.annotate_frames(shown[start : start + _CHUNK], scenes[start : start + _CHUNK])

@@ -35,6 +35,8 @@ _QUESTIONS = 6
 # A summary is one sample of ten and the longest list to copy: parts of the scene make it three of twelve.
 _PARTIAL_SCENES = 2
 _KEPT = 0.65
+# Scenes of a model that tells no looks: then the pixels have to.
+_UNSEEN = 0.15
 _PHASED = 0.3
 _NO_HASH = "0" * 64
 
@@ -71,6 +73,8 @@ def told_frames(first_seed: int, n: int, scene_model: str | None = None) -> Iter
 
 def samples_of(told: Told, options: PromptOptions, rng: np.random.Generator) -> list[Sample]:
     """Some of a frame's regions (those whose looks are known), its summary and a few questions."""
+    if options.looks and rng.random() < _UNSEEN:
+        told = replace(told, scene=told.scene.unseen())
     known = rng.permutation([r.id for r in told.scene.regions if r.id in told.looks])
     striking = [i for i in known if _striking(told.looks[int(i)])]
     plain = [i for i in known if not _striking(told.looks[int(i)])]

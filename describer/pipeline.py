@@ -138,12 +138,20 @@ class Describer:
         """
         if scenes is None:
             scenes = self.find_scenes(frames)
+        scenes = [self._seen(frame, scene) for frame, scene in zip(frames, scenes, strict=True)]
         made = self.provenance()
         said = self.said_of(frames, scenes, self.guard)
         return [
             Annotation(frame.ref, scene, tuple(self._description(one, scene, about) for about, one in of_frame), made)
             for frame, scene, of_frame in zip(frames, scenes, said)
         ]
+
+    def _seen(self, frame: Frame, scene: Scene) -> Scene:
+        """The scene with the looks that the prompt tells of, where it came without: from a file, or marked by hand."""
+        told = scene.view is not None or self.scene_model.model.looks is None
+        if not self.prompt.looks or (told and all(region.appearance is not None for region in scene.regions)):
+            return scene
+        return self.scene_model.see(frame.image, scene)
 
     def said_of(
         self, frames: Sequence[Frame], scenes: Sequence[Scene], guard: str
@@ -176,6 +184,7 @@ class Describer:
             region_id = scene.region(int(region)).id
         else:
             scene, region_id = self._with_region(frame, scene, region)
+            scene = self._seen(frame, scene)
         chat = region_chat(frame, scene, region_id, self.prompt, self.taxonomy)
         check = check_of(scene, self.taxonomy, region_id)
         said = say(self.vlm, [chat], [check], self.generation, self.guard)[0]

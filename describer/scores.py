@@ -30,7 +30,8 @@ def language_scores(
     """
     told = list(told_frames(first_seed, n, str(describer.scene_model.folder)))
     shown = [_blank(t.frame) if black else t.frame for t in told]
-    records = [describer.annotate_frames([frame], [t.scene])[0] for frame, t in zip(shown, told)]
+    scenes = [t.scene.unseen() if black else t.scene for t in told]  # its looks are those of the picture, too
+    records = [describer.annotate_frames([frame], [scene])[0] for frame, scene in zip(shown, scenes)]
     said, given, seen = [], [], []
     summaries = []
     for t, record in zip(told, records):

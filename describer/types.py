@@ -238,6 +238,10 @@ class Scene:
             ),
         )
 
+    def unseen(self) -> Scene:
+        """The scene as if nobody had looked at how anything looks."""
+        return replace(self, regions=tuple(replace(region, appearance=None) for region in self.regions), view=None)
+
     def related(self, region_id: int, predicate: str) -> tuple[int, ...]:
         """Ids on the other side of a symmetric ``predicate`` of ``region_id``, in order of relation."""
         pairs = [(r.subject, r.object) for r in self.relations if r.predicate == predicate]

@@ -11,7 +11,13 @@ from describer.seg.adapters import plain_state_dict
 from describer.seg.config import SceneConfig
 from describer.seg.model import SceneModel
 
-_HEADS = {"activity": ("activity_names",), "phase": ("phase_names",), "tools": ("verb_names", "target_names")}
+_HEADS: dict[str, tuple[str, ...]] = {
+    "activity": ("activity_names",),
+    "phase": ("phase_names",),
+    "tools": ("verb_names", "target_names"),
+    "looks": (),
+}
+"""Heads that are kept where they speak of the same classes, in the same words of these fields."""
 
 
 def average(first: SceneModel, second: SceneModel) -> SceneModel:

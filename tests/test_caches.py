@@ -81,6 +81,17 @@ def test_rendered_instruments_come_with_their_deeds(tmp_path: Path) -> None:
     assert any((row.tool_labels[:, 1] > 0).any() for row in rows)
 
 
+def test_frames_with_looks_tell_them_of_every_part(tmp_path: Path) -> None:
+    data = CachedDataset(caches.rendered_cache(tmp_path / "a", 7, 3, WORDS, caches.LOOKS, workers=1))
+    for i in range(3):
+        row = data[i]
+        assert row.parts is not None and (row.view >= 0).all()
+        known = int(row.parts.max())
+        assert known and (row.looks[:known] >= 0).all() and (row.looks[known:] == -1).all()
+        # A part is of one instrument or one tissue: labels do not change within it.
+        assert all(len(np.unique(row.labels[row.parts == k])) <= 2 for k in range(1, known + 1))
+
+
 def test_frames_of_tools_do_not_say_what_is_done(tmp_path: Path) -> None:
     data = CachedDataset(caches.rendered_cache(tmp_path / "a", 7, 2, WORDS, caches.TOOLS, workers=1))
     for i in range(2):

@@ -1,12 +1,14 @@
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from describer.errors import RecordError
-from describer.prompts.facts import region_facts, scene_facts, sure_word, to_json
-from describer.types import Relation, Scene
+from describer.prompts.facts import region_facts, region_looks, scene_facts, sure_word, to_json, view_facts
+from describer.prompts.sentences import region_sentence
+from describer.types import Appearance, Relation, Scene, View
 from tests.scenes import SIZE_WH, disc, random_scene, rod, scene_of
 
 # What must be seen in the pixels and never read in the facts.
@@ -85,6 +87,23 @@ def test_what_is_acted_on_is_told_where_it_is_known():
     assert "acts_on" not in region_facts(scene, 4)
     assert scene_facts(scene)["acts_on"] == [[2, 4]]
     assert scene_facts(scene)["instruments"][0][-1] == {"acts_on": ["gallbladder"]}
+
+
+def test_looks_are_facts_of_their_own_in_the_words_of_sentences():
+    scene = hook_at_work()
+    hook, liver = scene.region(2), scene.region(1)
+    assert region_looks(hook) == {} and view_facts(scene) == {}
+    look = Appearance("black", "blood", glare=True, sharp=False, state="open")
+    told = region_looks(replace(hook, appearance=look))
+    assert told == {"colour": "black", "light": "shiny", "cover": "bloodstains", "jaws": "open", "blur": "out of focus"}
+    assert all(word in region_sentence(scene, 2, look) for word in told.values())
+    assert region_looks(replace(liver, appearance=Appearance("red", glare=True))) == {
+        "colour": "red", "light": "glistening",
+    }  # fmt: skip
+    assert view_facts(replace(scene, view=View())) == {"view": ["clear"]}
+    assert view_facts(replace(scene, view=View("light", blur=True, dirt=True)))["view"] == [
+        "slightly smoky", "blurred", "dirt on the lens",
+    ]  # fmt: skip
 
 
 def test_an_empty_scene_has_empty_facts():

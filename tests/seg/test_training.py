@@ -244,9 +244,9 @@ def test_heads_stage_leaves_backbone_and_stem_and_moves_the_rest(tmp_path: Path,
     assert "decoder.prior.enter.1.running_mean" not in same
 
 
-@pytest.mark.parametrize("stage", ["tools", "depth"])
+@pytest.mark.parametrize("stage", ["tools", "depth", "looks"])
 def test_a_head_that_is_trained_alone_moves_alone(tmp_path: Path, source: Source, stage: str) -> None:
-    words = config(verb_names=["cut"], target_names=["liver"], instrument_classes=[1])
+    words = config(verb_names=["cut"], target_names=["liver"], instrument_classes=[1], looks=True)
     start = SceneModel(words)
     start.save_pretrained(tmp_path / "start")
     tuned = train_scene(words, [source], tmp_path / "run", settings(stage=stage), init=tmp_path / "start")

@@ -10,7 +10,7 @@ import pytest
 from describer.prompts.evidence import Noun, look_up, read_question
 from describer.prompts.questions.offers import plain
 from describer.taxonomy import load_taxonomy
-from describer.types import Interaction, Relation, Scene
+from describer.types import Appearance, Interaction, Relation, Scene, View
 from tests.prompts.test_facts import hook_at_work
 from tests.prompts.test_questions import LOOKED_AT, asked
 from tests.scenes import SIZE_WH, busy_scene
@@ -37,6 +37,48 @@ def test_every_generated_question_is_understood(seed, split):
             assert plain(evidence.text) == plain(qa.answer), (qa, evidence)
             assert set(evidence.region_ids) == set(qa.region_ids), (qa, evidence)
         assert 0 <= evidence.confidence <= 1
+
+
+@pytest.mark.parametrize("split", ["train", "unseen"])
+@pytest.mark.parametrize("seed", range(20))
+def test_looks_that_were_found_are_told(seed, split):
+    scene, looks, view, _, found = asked(seed, split)
+    regions = tuple(replace(region, appearance=looks.get(region.id)) for region in scene.regions)
+    seen = replace(scene, regions=regions, view=view)
+    answers = [(qa, answered(qa.question, seen, qa.about)) for qa in found if qa.kind in LOOKED_AT]
+    told = [(qa, evidence.text) for qa, evidence in answers if evidence.text is not None]
+    assert {qa.kind for qa, _ in answers} - {qa.kind for qa, _ in told} <= {"tip visible", "dirt", "jaws", "jaws open"}
+    for qa, text in told:
+        assert plain(text) == plain(qa.answer), qa
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Is the hook out of focus?", "Yes."),
+        ("Is the hook blurred?", "Yes."),
+        ("Is the hook sharp?", "No."),
+        ("Isn't the hook sharp?", None),
+        ("Are the jaws of the hook closed?", "No."),
+        ("Is the hook open?", "Yes."),
+        ("Is the hook covered with bloodstains?", "Yes."),
+        ("Is the hook covered with charring?", "No."),
+        ("Is the lens clean?", "No."),
+        ("Is there dirt on the lens?", "Yes."),
+        ("Is the view blurred?", "No."),
+        ("What disturbs the view?", "The view is very smoky with dirt on the lens."),
+        ("Is there glare on the gallbladder?", None),
+    ],
+)
+def test_looks_are_told_of_what_was_looked_at_and_never_the_wrong_way_round(question, answer):
+    look = Appearance("black", "blood", sharp=False, state="open", scores={"sharp": 0.6})
+    hook = replace(hook_at_work().region(2), appearance=look)
+    scene = hook_at_work()
+    regions = tuple(hook if region.id == 2 else region for region in scene.regions)
+    evidence = answered(question, replace(scene, regions=regions, view=View("heavy", dirt=True, scores={"smoke": 0.7})))
+    assert evidence is not None and evidence.text == answer
+    if "sharp" in question and answer:
+        assert evidence.confidence <= 0.6
 
 
 @pytest.mark.parametrize(
