@@ -14,7 +14,6 @@ from describer.demo.limits import take_picture, tidy_name, uploaded
 from describer.demo.models import Models
 from describer.errors import DescriberError
 from describer.records import to_dict
-from describer.vqa import answer_to_dict
 
 
 def _told(endpoint: Callable[..., dict]) -> Callable[..., dict]:
@@ -51,6 +50,8 @@ class Endpoints:
     @_told
     def answer(self, picture: dict, question: str) -> dict:
         """The answer to a question about a picture, the regions it rests on and how sure the model is."""
+        from describer.vqa import answer_to_dict  # not while the page starts
+
         question = look.too_long(question, self.settings.limits.question_chars, "the question")
         image, name = self._sent(picture)
         with self.models.use() as describer:

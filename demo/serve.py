@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.abc import MetaPathFinder
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from describer.demo.quick import built_once, quick_start
 from describer.errors import InputError
 
 if TYPE_CHECKING:
+    from describer.demo.limits import Limits
+    from describer.demo.models import Models
     from describer.pipeline import Describer
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -72,42 +72,6 @@ def own_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-class _NoStubs(MetaPathFinder):
-    """Keeps Gradio from writing type stubs beside its own modules while it is imported.
-
-    It does so at every import, which takes a second of the 2.3 that the import costs, and fails anyway where the
-    environment is read-only. Should a later Gradio do without, nothing happens here.
-    """
-
-    _NAME = "gradio.component_meta"
-
-    def find_spec(self, name: str, path: Any, target: ModuleType | None = None) -> Any:
-        if name != self._NAME:
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
-        if spec is None or spec.loader is None:
-            return None
-        run = spec.loader.exec_module
-
-        def without_stubs(module: ModuleType) -> None:
-            run(module)
-            if hasattr(module, "create_or_modify_pyi"):
-                setattr(module, "create_or_modify_pyi", lambda *_: None)  # noqa: B010
-
-        spec.loader.exec_module = without_stubs  # type: ignore[method-assign]
-        return spec
-
-
-def import_gradio() -> ModuleType:
-    """Gradio, imported fast."""
-    if "gradio" not in sys.modules:
-        sys.meta_path.insert(0, _NoStubs())
-    import gradio
-
-    return gradio
-
-
 def serve(load: Callable[[], Describer], options: Options, say: Callable[[str], object], block: bool = True) -> Any:
     """Show the page until it is stopped; with ``block`` False it goes on behind, and (app, url) comes back.
 
@@ -115,48 +79,56 @@ def serve(load: Callable[[], Describer], options: Options, say: Callable[[str], 
     """
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(own_folder())
-        import_gradio()
-        from describer.demo.app import build_app, css, head, theme
-        from describer.demo.events import Settings
-        from describer.demo.limits import Limits, keep_swept
-        from describer.demo.models import Models
+        with quick_start():
+            from describer.demo.limits import Limits, keep_swept
+            from describer.demo.models import Models
 
-        limits = Limits(upload_mb=options.upload_mb)
-        models = Models(load, options.concurrency)
-        app = build_app(models, Settings(folder, options.save_to, limits, options.concurrency))
-        app.queue(max_size=200)
-        stop = keep_swept(folder, limits.file_age_s)
-        stack.callback(stop.set)
-        try:
-            _, url, shared = app.launch(
-                server_name=options.host,
-                server_port=options.port,
-                share=options.share,
-                auth=options.auth,
-                max_file_size=f"{options.upload_mb}mb",
-                prevent_thread_lock=True,
-                quiet=True,
-                show_error=False,
-                footer_links=["api"],
-                ssr_mode=False,
-                pwa=False,
-                run_history=False,
-                state_session_capacity=1000,
-                head=head(),
-                css=css(),
-                theme=theme(),
-            )
-        except OSError as error:
-            raise InputError(f"port {options.port} of {options.host} is taken; give another --port.") from error
+            limits = Limits(upload_mb=options.upload_mb)
+            models = Models(load, options.concurrency)
+            app, url = _launch(models, options, folder, limits)
         stack.callback(app.close, verbose=False)
         sys.setswitchinterval(_SWITCH_S)
         models.start()
-        say(f"The page is at {shared or url}")
+        stop = keep_swept(folder, limits.file_age_s)
+        stack.callback(stop.set)
+        say(f"The page is at {url}")
         if not block:
             stack.pop_all()
             return app, url
         _until_stopped(models)
     return None
+
+
+def _launch(models: Models, options: Options, folder: Path, limits: Limits) -> tuple[Any, str]:
+    """The running page and its address."""
+    from describer.demo.app import build_app, css, head, theme
+    from describer.demo.events import Settings
+
+    with built_once():
+        app = build_app(models, Settings(folder, options.save_to, limits, options.concurrency))
+        app.queue(max_size=200)
+    try:
+        _, url, shared = app.launch(
+            server_name=options.host,
+            server_port=options.port,
+            share=options.share,
+            auth=options.auth,
+            max_file_size=f"{options.upload_mb}mb",
+            prevent_thread_lock=True,
+            quiet=True,
+            show_error=False,
+            footer_links=["api"],
+            ssr_mode=False,
+            pwa=False,
+            run_history=False,
+            state_session_capacity=1000,
+            head=head(),
+            css=css(),
+            theme=theme(),
+        )
+    except OSError as error:
+        raise InputError(f"port {options.port} of {options.host} is taken; give another --port.") from error
+    return app, shared or url
 
 
 def _until_stopped(models: Any) -> None:

@@ -16,7 +16,7 @@ class Page:
     """Served while the context lasts; ``uploads`` is its folder of uploads."""
 
     def __init__(self, load: Callable[[], Any], **options: Any) -> None:
-        self._load, self._options = load, Options(port=_free_port(), **options)
+        self._load, self._options = load, Options(port=free_port(), **options)
 
     def __enter__(self) -> Page:
         self._before = dict(os.environ)
@@ -31,7 +31,8 @@ class Page:
         os.environ.update(self._before)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
