@@ -64,6 +64,17 @@ def raster_of(mask: Mask) -> np.ndarray:
     return small
 
 
+@functools.lru_cache(maxsize=512)
+def small_mask(mask: Mask) -> np.ndarray:
+    """The mask at contact resolution (h, w) bool, read-only; a mask too thin for it stays as it is."""
+    small = raster_of(mask)
+    if small.any():
+        return small
+    full = mask.to_array()
+    full.setflags(write=False)
+    return full
+
+
 def entry_side(mask: np.ndarray) -> str | None:
     """The frame side ("left", "right", "top", "bottom") where most of the mask leaves the view, or None.
 
@@ -100,6 +111,24 @@ def tip_of(mask: np.ndarray) -> tuple[float, float]:
     low, high = np.quantile(along, [0.02, 0.98])
     _, x, y = max(end(along <= low), end(along >= high))
     return x, y
+
+
+@functools.lru_cache(maxsize=4096)
+def tip_xy(mask: Mask) -> tuple[float, float]:
+    """Tip of an instrument as shares of width and height."""
+    small = small_mask(mask)
+    x, y = tip_of(small)
+    return x / small.shape[1], y / small.shape[0]
+
+
+@functools.lru_cache(maxsize=8192)
+def tip_distance(instrument: Mask, other: Mask) -> float:
+    """Distance from an instrument's tip to the nearest pixel of another mask, as a share of the view's longer side."""
+    small = small_mask(other)
+    x, y = tip_xy(instrument)
+    ys, xs = np.nonzero(small)
+    gaps = np.hypot(xs + 0.5 - x * small.shape[1], ys + 0.5 - y * small.shape[0])
+    return float(gaps.min()) / max(small.shape)
 
 
 def tip_box(mask: np.ndarray, tip_xy: tuple[float, float] | None = None) -> tuple[float, float, float, float]:

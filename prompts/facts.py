@@ -11,9 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
-from describer.geometry import entry_side, place_of, raster_of, size_word, tip_of
+from describer.geometry import entry_side, place_of, size_word, small_mask, tip_distance, tip_xy
 from describer.types import Mask, Region, Scene
 from describer.wording import BLUR_PHRASE, COVER_PHRASES, gloss_word, view_words
 
@@ -22,28 +20,9 @@ MAX_REGIONS = 14
 MAX_PAIRS = 6
 
 
-@functools.lru_cache(maxsize=512)
-def small_mask(mask: Mask) -> np.ndarray:
-    """The mask at contact resolution (h, w) bool, read-only; a mask too thin for it stays as it is."""
-    small = raster_of(mask)
-    if small.any():
-        return small
-    full = mask.to_array()
-    full.setflags(write=False)
-    return full
-
-
-@functools.lru_cache(maxsize=4096)
-def _tip_xy(mask: Mask) -> tuple[float, float]:
-    """Tip of an instrument as shares of width and height."""
-    small = small_mask(mask)
-    x, y = tip_of(small)
-    return x / small.shape[1], y / small.shape[0]
-
-
 def tip_place(region: Region) -> str:
     """Place word of the instrument's tip."""
-    return place_of(_tip_xy(region.mask), (1, 1))
+    return place_of(tip_xy(region.mask), (1, 1))
 
 
 @functools.lru_cache(maxsize=4096)
@@ -54,15 +33,6 @@ def _entry(mask: Mask) -> str | None:
 def entry_of(region: Region) -> str | None:
     """Side of the frame ("left", "right", "top", "bottom") from which an instrument enters, or None."""
     return _entry(region.mask)
-
-
-@functools.lru_cache(maxsize=8192)
-def _tip_distance(instrument: Mask, other: Mask) -> float:
-    """Distance from an instrument's tip to the nearest pixel of another mask, in raster pixels."""
-    small = small_mask(other)
-    x, y = _tip_xy(instrument)
-    ys, xs = np.nonzero(small)
-    return float(np.hypot(xs + 0.5 - x * small.shape[1], ys + 0.5 - y * small.shape[0]).min())
 
 
 def sure_word(score: float) -> str:
@@ -86,7 +56,7 @@ def contacts_of(scene: Scene, region: Region, limit: int = MAX_CONTACTS) -> tupl
 
     def order(other: Region) -> tuple[bool, float, int]:
         from_tip = region.kind == "instrument"
-        rank = _tip_distance(region.mask, other.mask) if from_tip else -other.area_fraction
+        rank = tip_distance(region.mask, other.mask) if from_tip else -other.area_fraction
         return other.kind != "instrument", rank, other.id
 
     others.sort(key=order)

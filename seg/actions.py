@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from describer.geometry import raster_of, tip_box
+from describer.geometry import raster_of, tip_box, tip_distance
 from describer.seg.interaction import ToolLogits
 from describer.seg.vocabulary import Vocabulary
 from describer.types import Interaction, Region, Relation, Scene
 
-SURE = 0.35
-"""An instrument acts on the region of a target at least this likely."""
+_REACH = 0.023  # of the view's longer side: so far from the tip a target is a third (1 / e) as likely as at it
+_LIKELY = 0.02  # less likely than this nothing is acted on
 
 
 def tip_boxes(regions: Sequence[Region]) -> torch.Tensor:
@@ -65,15 +65,26 @@ def _interaction(scene: Scene, region: Region, verb: np.ndarray, target: np.ndar
     best = int(verb.argmax())
     if best == 0:
         return Interaction(region.id, None, None, None, round(float(verb[0]), 4))
-    likeliest = int(target.argmax())
-    word = words.targets[likeliest - 1] if likeliest else None
-    score = round(float(verb[best] * target[likeliest]), 4)
-    return Interaction(region.id, words.verbs[best - 1], word, _acted_on(scene, region, target, words), score)
-
-
-def _acted_on(scene: Scene, region: Region, target: np.ndarray, words: Vocabulary) -> int | None:
-    """The other region whose label the head means most, if it is sure enough; of several alike the largest."""
     mass = {name: float(p) for name, p in zip(words.targets, target[1:], strict=True)}
-    others = [other for other in scene.regions if other.id != region.id and mass.get(other.label, 0.0) >= SURE]
-    best = max(others, key=lambda other: (mass[other.label], other.area_fraction), default=None)
-    return None if best is None else best.id
+    acted_on = _acted_on(scene, region, mass)
+    if acted_on is None:
+        likeliest = int(target.argmax())
+        word, sure = words.targets[likeliest - 1] if likeliest else None, float(target[likeliest])
+    else:
+        word, sure = acted_on.label, mass[acted_on.label]
+    target_id = None if acted_on is None else acted_on.id
+    return Interaction(region.id, words.verbs[best - 1], word, target_id, round(float(verb[best]) * sure, 4))
+
+
+def _acted_on(scene: Scene, tool: Region, mass: Mapping[str, float]) -> Region | None:
+    """The other region that is acted on: what the head means by it, weighed by how near it is to the tip.
+
+    The head knows what such an instrument works on, the masks what is within its reach; each alone is right less often.
+    """
+
+    def likely(other: Region) -> float:
+        return mass.get(other.label, 0.0) * float(np.exp(-tip_distance(tool.mask, other.mask) / _REACH))
+
+    others = [other for other in scene.regions if other.id != tool.id]
+    best = max(others, key=likely, default=None)
+    return None if best is None or likely(best) < _LIKELY else best
