@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from describer.demo.quick import uncollected
 from describer.errors import DescriberError, ModelError
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from describer.taxonomy import Taxonomy
 
 _REASON_CHARS = 300
+_PAGE_FIRST_S = 1.0
 
 
 class Turns:
@@ -54,19 +56,25 @@ class Models:
         self._load = load
         self._turns = Turns(at_once)
         self._done = threading.Event()
+        self._asked = threading.Event()
         self._started_s = time.monotonic()
         self._describer: Describer | None = None
         self._error: str | None = None
         self._thread = threading.Thread(target=self._work, name="models", daemon=True)
 
     def start(self) -> None:
-        """Begin to load; returns at once."""
+        """Begin to load, once somebody's page is there to say so, or after a second; returns at once.
+
+        Importing torch and all holds up whatever else this process does: a browser that waits for the page comes first.
+        """
         self._started_s = time.monotonic()
         self._thread.start()
 
     def _work(self) -> None:
+        self._asked.wait(_PAGE_FIRST_S)
         try:
-            self._describer = self._load()
+            with uncollected():
+                self._describer = self._load()
         except DescriberError as error:
             self._error = str(error)
         except Exception as error:  # a thread's outermost edge: the page has to say it
@@ -76,6 +84,7 @@ class Models:
 
     def status(self) -> dict[str, object]:
         """{"state": "loading" | "ready" | "failed", "text": one line for people}."""
+        self._asked.set()
         if not self._done.is_set():
             return {"state": "loading", "text": f"Loading the models: {time.monotonic() - self._started_s:.0f} s"}
         if self._error is not None:
@@ -105,6 +114,7 @@ class Models:
             yield describer
 
     def _loaded(self) -> Describer:
+        self._asked.set()
         self._done.wait()
         if self._describer is None:
             raise ModelError(f"{(self._error or '').rstrip('.')}; start the demo again with other models.")

@@ -76,6 +76,14 @@ def test_what_is_asked_for_while_loading_waits_for_the_models():
     assert models.status() == {"state": "ready", "text": "Ready: fake@1, fake words"} and len(got) == 1
 
 
+def test_models_do_not_load_before_a_page_is_there_unless_nobody_comes(monkeypatch):
+    monkeypatch.setattr("describer.demo.models._PAGE_FIRST_S", 0.2)
+    models = Models(FakeDescriber)
+    models.start()
+    assert not models.wait(0.05)
+    assert models.wait(5)
+
+
 @pytest.mark.parametrize(
     ("error", "says"),
     [
@@ -89,6 +97,7 @@ def test_models_that_cannot_be_loaded_are_told_on_the_page_and_to_everyone_who_a
 
     models = Models(load)
     models.start()
+    models.status()  # a page is there
     assert models.wait(5)
     assert models.status()["state"] == "failed" and says in str(models.status()["text"])
     with pytest.raises(ModelError, match=says), models.use():
