@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from describer.geometry import make_region
 from describer.messages import Text
 from describer.prompts.build import PromptOptions, question_chat, region_chat, scene_chat
 from describer.prompts.questions import drawn, questions
@@ -23,7 +24,7 @@ from describer.seg.synth.scene import SynthFrame
 from describer.seg.truth import appearances, true_scene, visible_tips
 from describer.synthesis import parallel
 from describer.taxonomy import load_taxonomy
-from describer.types import Activity, Appearance, Frame, FrameRef, Scene
+from describer.types import KINDS, Activity, Appearance, Frame, FrameRef, Scene
 from describer.vlm.samples import Sample
 
 FRAME_WH = (640, 512)
@@ -32,9 +33,11 @@ CHUNK = 100
 _REGIONS = 6
 _PLAIN_REGIONS = 3
 _QUESTIONS = 6
-# A summary is one sample of ten and the longest list to copy: parts of the scene make it three of twelve.
-_PARTIAL_SCENES = 2
+# A summary is one sample of ten and the longest list to copy: other scenes on the same picture make it more. What their
+# facts say is not what the picture shows, so the picture cannot stand in for reading them.
+_OTHER_SCENES = 4
 _KEPT = 0.65
+_TURNED = 0.5
 # Scenes of a model that tells no looks: then the pixels have to.
 _UNSEEN = 0.15
 _PHASED = 0.3
@@ -87,7 +90,7 @@ def samples_of(told: Told, options: PromptOptions, rng: np.random.Generator) -> 
         for i in chosen
     ]
     view = told.rendered.view
-    for scene in (told.scene, *(_part_of(told.scene, rng) for _ in range(_PARTIAL_SCENES))):
+    for scene in (told.scene, *(_other_scene(told.scene, rng) for _ in range(_OTHER_SCENES))):
         made.append(Sample(scene_chat(told.frame, scene, options), scene_sentence(scene, view)))
     return [*made, *_questions(told, options, rng)]
 
@@ -117,9 +120,33 @@ def _striking(look: Appearance) -> bool:
     return look.cover != "none" or look.glare or not look.sharp
 
 
-def _part_of(scene: Scene, rng: np.random.Generator) -> Scene:
-    """The scene as if some of its regions had not been found: another list to copy, from the same picture."""
-    return scene.only([region.id for region in scene.regions if rng.random() < _KEPT])
+def _other_scene(scene: Scene, rng: np.random.Generator) -> Scene:
+    """The scene as if some of its regions had not been found, at times mirrored, at times under other names."""
+    part = scene.only([region.id for region in scene.regions if rng.random() < _KEPT])
+    if rng.random() < _TURNED:
+        part = _mirrored(part)
+    return _renamed(part, rng) if rng.random() < _TURNED else part
+
+
+def _mirrored(scene: Scene) -> Scene:
+    """Left for right. Who is left of whom is left out: no facts tell it."""
+    regions = []
+    for region in scene.regions:
+        mask = np.ascontiguousarray(region.mask.to_array()[:, ::-1])
+        turned = make_region(region.id, region.label, region.kind, mask, region.score, region.depth_rank)
+        regions.append(replace(turned, appearance=region.appearance))
+    relations = tuple(relation for relation in scene.relations if relation.predicate != "left of")
+    return replace(scene, regions=tuple(regions), relations=relations)
+
+
+def _renamed(scene: Scene, rng: np.random.Generator) -> Scene:
+    """Every label another one of its kind."""
+    taxonomy = load_taxonomy("core")
+    names: dict[str, str] = {}
+    for kind in KINDS:
+        labels = [label.name for label in taxonomy.labels if label.kind == kind]
+        names |= dict(zip(labels, rng.permutation(labels).tolist()))
+    return replace(scene, regions=tuple(replace(region, label=names[region.label]) for region in scene.regions))
 
 
 def corpus(first_seed: int, n: int, options: PromptOptions, workers: int | None = None) -> list[str]:

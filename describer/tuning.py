@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from describer.caches import HELD_OUT_SEED, TOOLS, real_caches, rendered_cache
+from describer.caches import HELD_OUT_SEED, LOOKS, TOOLS, real_caches, rendered_cache
 from describer.cards import language_card, scene_card
 from describer.composites import composited_cache
 from describer.detection import box_scores, real_boxes, rendered_boxes
@@ -63,13 +63,16 @@ _REAL_SHARES = {
 }
 # Instruments on real tissue. At twice this share the model saw instruments where there were none.
 _COMPOSITED_SHARE = 0.10
+_LOOKED_SHARE = 0.18  # frames rendered large, beside the others
+_LOOKS_SEED = 560_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class _Stage:
     """One leg of the scene model's training: its share of the minutes, learning rate and input height and width.
 
-    It sees "plain" sources, "further" ones, which hold composites too, or "rendered" scenes alone, which know depth.
+    It sees "plain" sources, "further" ones, which hold composites too, "rendered" scenes alone, which know depth, or
+    those whose "looks" are known.
     """
 
     name: str
@@ -83,16 +86,16 @@ class _Stage:
 # Small pictures first: twice as many are seen while the features form. Then the convolutional path alone learns the
 # fine shapes on a backbone that stands still (twice as fast), and everything settles together. Composites come last and
 # the model halfway between before and after them is kept: alone, they made it see instruments where there were none.
-# What instruments do, and depth, is learned at the end by a head alone, on that model.
+# What instruments do, depth and looks are learned at the end, each by a head alone, on that model.
 _SCENE_STAGES = (
-    _Stage("low", "full", 0.21, 1e-3, (168, 210)),
-    _Stage("heads", "heads", 0.20, 1.5e-3),
-    _Stage("full", "full", 0.20, 4e-4),
-    _Stage("further-heads", "heads", 0.11, 5e-4, sees="further"),
-    _Stage("further-full", "full", 0.13, 3e-4, sees="further"),
-    _Stage("tools", "tools", 0.07, 1e-3, sees="further"),
-    _Stage("depth", "depth", 0.08, 1.5e-3, sees="rendered"),
-    _Stage("looks", "looks", 0.15, 1.5e-3, sees="looks"),
+    _Stage("low", "full", 0.19, 1e-3, (168, 210)),
+    _Stage("heads", "heads", 0.17, 1.5e-3),
+    _Stage("full", "full", 0.17, 4e-4),
+    _Stage("further-heads", "heads", 0.10, 5e-4, sees="further"),
+    _Stage("further-full", "full", 0.11, 3e-4, sees="further"),
+    _Stage("tools", "tools", 0.06, 1e-3, sees="further"),
+    _Stage("depth", "depth", 0.07, 1.5e-3, sees="rendered"),
+    _Stage("looks", "looks", 0.13, 1.5e-3, sees="looks"),
 )
 _BEFORE, _AFTER = "full", "further-full"  # what is averaged
 
@@ -135,6 +138,7 @@ def embedded_scene_config() -> SceneConfig:
         taxonomy="core",
         sma_width=8,
         decoder_width=128,
+        looks=True,
     )
 
 
@@ -154,9 +158,9 @@ def train_scene_preset(
     """Make a scene checkpoint in ``out``: render, train, score on held-out scenes, write the model card.
 
     ``real`` is the index.json of labelled real frames; without it only rendered scenes are used. ``minutes`` are
-    shared among seven stages: everything on small pictures, the heads alone, everything, both again with composites
-    (averaged with what was before), what instruments do, and depth. The run can be killed and called again: caches and
-    training go on where they were.
+    shared among eight stages: everything on small pictures, the heads alone, everything, both again with composites
+    (averaged with what was before), what instruments do, depth, and looks. The run can be killed and called again:
+    caches and training go on where they were.
     """
     _check_preset(preset)
     say = progress or (lambda text: None)
@@ -200,8 +204,11 @@ def _scene_sources(
         folder = rendered_cache(work / f"rendered-{procedure}", 0, int(share * frames), words, procedure)
         rendered.append((CachedDataset(folder), share))
     alone = [Source(dataset, share) for dataset, share in rendered]
+    count = max(8, round(_LOOKED_SHARE * frames))
+    looked = [Source(CachedDataset(rendered_cache(work / "rendered-looks", _LOOKS_SEED, count, words, LOOKS)))]
+    known = {"rendered": alone, "looks": looked}
     if real is None:
-        return {"plain": alone, "further": alone, "rendered": alone}
+        return {"plain": alone, "further": alone} | known
     caches = real_caches(work / "real-train", Path(real), "train", words)
     mixed = [Source(CachedDataset(path), _REAL_SHARES[name]) for name, path in caches.items()]
     say("pasting instruments on real tissue")
@@ -209,11 +216,7 @@ def _scene_sources(
     pasted = Source(
         CachedDataset(composited_cache(work / "composited", Path(real), count, 0, words)), _COMPOSITED_SHARE
     )
-    return {
-        "plain": _filled(rendered, mixed),
-        "further": _filled(rendered, [*mixed, pasted]),
-        "rendered": alone,
-    }
+    return {"plain": _filled(rendered, mixed), "further": _filled(rendered, [*mixed, pasted])} | known
 
 
 def _filled(rendered: list[tuple[CachedDataset, float]], others: list[Source]) -> list[Source]:

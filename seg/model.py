@@ -137,7 +137,7 @@ class SceneModel(PreTrainedModel):
             maps = self.tools.enter(features, coarse, logits)
             tools = None if tool_boxes_xyxy is None else self.tools(maps, tool_boxes_xyxy)
         look_maps = looks = None
-        if self.looks is not None:
+        if self.looks is not None and (parts is not None or not self.training):
             look_maps = self.looks.enter(pixel_values, features, coarse, logits)
             hw = (logits.shape[2], logits.shape[3])
             looks = None if parts is None else self.looks(*look_maps, part_shares(parts, hw))

@@ -48,7 +48,7 @@ def test_answers_agree_with_the_scene_in_the_prompt(told):
     core = load_taxonomy("core")
     for item in told:
         samples = samples_of(item, OPTIONS, np.random.default_rng(0))
-        assert 1 <= len(samples) <= 6 + 3 + 6
+        assert 1 <= len(samples) <= 6 + 5 + 6
         for sample in samples:
             assert sample.answer and prompt_text(sample.chat)
         described = [s for s in samples if '"regions"' in prompt_text(s.chat) and s.answer.count(".") > 1]
@@ -61,7 +61,7 @@ def test_regions_whose_looks_are_unknown_are_not_described(told):
     blind = replace(told[0], looks={})
     texts = [prompt_text(s.chat) for s in samples_of(blind, OPTIONS, np.random.default_rng(0))]
     seeing = [prompt_text(s.chat) for s in samples_of(told[0], OPTIONS, np.random.default_rng(0))]
-    assert sum('"sure"' in text for text in texts) == 0 < sum('"sure"' in text for text in seeing)
+    assert sum("Describe region" in text for text in texts) == 0 < sum("Describe region" in text for text in seeing)
 
 
 def test_a_scene_model_gives_its_own_scenes(tmp_path, told):
@@ -89,3 +89,37 @@ def test_summaries_of_parts_of_a_scene_name_only_what_their_facts_hold(told):
                 facts = json.loads(next(line for line in prompt.splitlines() if line.startswith("{")))
                 labels = {row[1] for row in facts["instruments"] + facts["others"]}
                 assert {found.label for found in find_labels(sample.answer, load_taxonomy("core"))} <= labels
+
+
+def test_summaries_of_turned_and_renamed_scenes_follow_their_facts_and_not_the_picture(told):
+    scene = max((item.scene for item in told), key=lambda scene: len(scene.regions))
+    there = instructions._mirrored(scene)
+    assert there != scene and [r.label for r in there.regions] == [r.label for r in scene.regions]
+    swap = {"left": "right", "right": "left"}
+    for one, other in zip(scene.regions, there.regions):
+        assert other.place == " ".join(swap.get(word, word) for word in one.place.split())
+        assert other.area_fraction == one.area_fraction and other.kind == one.kind
+    assert instructions._mirrored(there).regions == scene.regions
+    renamed = instructions._renamed(scene, np.random.default_rng(0))
+    assert {r.label for r in renamed.regions} != {r.label for r in scene.regions}
+    assert [r.kind for r in renamed.regions] == [r.kind for r in scene.regions]
+    assert len({r.label for r in renamed.regions}) == len({r.label for r in scene.regions})
+
+
+def test_looks_are_told_in_prompts_that_have_them_but_for_some_frames(told):
+    seen = [replace(item, scene=_looked_at(item)) for item in told]
+    options = replace(OPTIONS, looks=True)
+    described = [
+        prompt_text(sample.chat)
+        for item in seen
+        for seed in range(12)
+        for sample in samples_of(item, options, np.random.default_rng(seed))
+        if "Describe region" in prompt_text(sample.chat)
+    ]
+    share = sum('"colour"' in text for text in described) / len(described)
+    assert 0.6 < share < 1.0
+
+
+def _looked_at(item):
+    regions = tuple(replace(r, appearance=item.looks.get(r.id)) for r in item.scene.regions)
+    return replace(item.scene, regions=regions, view=item.rendered.view)
