@@ -8,14 +8,24 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicCache, DynamicLayer
+
+from describer.vlm.attention import steps_in_float32
 
 _SPARE_TOKENS = 96
 
 
 class RoomyLayer(DynamicLayer):
-    """A `DynamicLayer` whose ``keys`` and ``values`` are the filled parts of larger tensors."""
+    """A `DynamicLayer` whose ``keys`` and ``values`` are the filled parts of larger tensors.
+
+    They are kept as numbers of the type ``number``, None as they are given.
+    """
+
+    def __init__(self, number: torch.dtype | None = None) -> None:
+        super().__init__()
+        self._number = number
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
         """Append (B, heads, new, width) states; all states so far."""
@@ -33,7 +43,8 @@ class RoomyLayer(DynamicLayer):
         room = self._room[which]
         # What reorders or selects rows leaves another tensor in place of the room's own part.
         if room is None or held is None or held.data_ptr() != room.data_ptr() or total > room.shape[-2]:
-            room = new.new_empty(*new.shape[:-2], total + _SPARE_TOKENS, new.shape[-1])
+            shape = (*new.shape[:-2], total + _SPARE_TOKENS, new.shape[-1])
+            room = new.new_empty(shape, dtype=self._number or new.dtype)
             if held is not None:
                 room[..., :filled, :] = held
             self._room[which] = room
@@ -48,5 +59,6 @@ def roomy_cache(model: Any) -> dict[str, DynamicCache]:
     cache = DynamicCache(config=model.config.get_text_config(decoder=True))
     if not cache.layers or any(type(layer) is not DynamicLayer for layer in cache.layers):
         return {}
-    cache.layers = [RoomyLayer() for _ in cache.layers]
+    number = torch.float32 if steps_in_float32(model) else None
+    cache.layers = [RoomyLayer(number) for _ in cache.layers]
     return {"past_key_values": cache}

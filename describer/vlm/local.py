@@ -16,6 +16,7 @@ from describer.abstention import Threshold, read_threshold
 from describer.confidence import Calibration, read_calibration
 from describer.errors import ModelError
 from describer.messages import Chat, pictures
+from describer.vlm.attention import step_in_float32
 from describer.vlm.base import Check, Checked, Generated, GenerationSettings
 from describer.vlm.chats import control_words, encode, render_prompt, require_template
 from describer.vlm.choosing import Choice
@@ -74,6 +75,7 @@ class TransformersVLM:
             # An adapter is merged before weights are rounded: its part is smaller than bfloat16's steps.
             exact = torch.float32 if lora and where.type == "cpu" and not quantize else number
             processor, model = load_parts(opened, where, exact, quantize, trust_remote_code)
+            step_in_float32(model)
             name = names[0] if names else name_of(source, fingerprint(model))
             if lora:
                 model = load_adapter(model, lora, name, merge=not quantize).eval()
