@@ -47,10 +47,14 @@ class _Sizes:
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """A region on the picture: where its number stands, and the inner point it stands for."""
+    """A region on the picture: where its number stands, and the inner point it stands for.
+
+    ``mask`` is uint8 and holds the region's box alone, whose upper left corner is ``corner_xy`` of the picture.
+    """
 
     region: Region
     mask: np.ndarray
+    corner_xy: tuple[int, int]
     colour: tuple[int, int, int]
     anchor_xy: tuple[float, float]
     badge_xy: tuple[float, float]
@@ -75,8 +79,8 @@ def draw_overlay(image: np.ndarray, what: Annotation | Scene, taxonomy: Taxonomy
     _write_tracks(picture, marks, sizes)
     panel = _panel(scene, marks, sizes)
     canvas = np.empty((picture.shape[0] + panel.shape[0], panel.shape[1], 3), dtype=np.uint8)
-    canvas[:] = _PANEL
     canvas[: picture.shape[0], : picture.shape[1]] = picture
+    canvas[: picture.shape[0], picture.shape[1] :] = _PANEL
     canvas[picture.shape[0] :] = panel
     return canvas
 
@@ -115,24 +119,42 @@ def _marks(scene: Scene, taxonomy: Taxonomy, size_wh: tuple[int, int], sizes: _S
         mask: np.ndarray = region.mask.to_array().astype(np.uint8)
         if size_wh != scene.size_wh:
             mask = cv2.resize(mask, size_wh, interpolation=cv2.INTER_NEAREST)
-        anchor, badge = _place_badge(mask, badges, sizes.radius)
+        # What follows is done on the region's box alone: most regions are small, and pictures are large.
+        left, top, width, height = _box(region, mask)
+        part = np.ascontiguousarray(mask[top : top + height, left : left + width])
+        anchor, badge = _place_badge(mask, part, (left, top), badges, sizes.radius)
         badges.append(badge)
-        marks.append(_Mark(region, mask, taxonomy.label(region.label).colour, anchor, badge))
+        marks.append(_Mark(region, part, (left, top), taxonomy.label(region.label).colour, anchor, badge))
     return marks[::-1]
 
 
-def _place_badge(mask: np.ndarray, taken: list[_Point], radius: int) -> tuple[_Point, _Point]:
-    """(anchor, badge): the innermost free point of the mask, or beside the mask where it is too thin."""
+def _box(region: Region, mask: np.ndarray) -> tuple[int, int, int, int]:
+    """x, y, width and height, at least a pixel each: a region may vanish in a small picture."""
+    if mask.shape == region.mask.size_hw:
+        x0, y0, x1, y1 = region.box_xyxy
+        return x0, y0, max(1, x1 - x0), max(1, y1 - y0)
+    x, y, width, height = cv2.boundingRect(mask)
+    return x, y, max(1, width), max(1, height)
+
+
+def _place_badge(
+    mask: np.ndarray, part: np.ndarray, corner_xy: tuple[int, int], taken: list[_Point], radius: int
+) -> tuple[_Point, _Point]:
+    """(anchor, badge): the innermost free point of the mask, or beside the mask where it is too thin.
+
+    ``part`` is what of the mask lies in its box, the box's upper left corner being ``corner_xy``.
+    """
+    left, top = corner_xy
     # A border of zeros: a region cut by the frame's edge keeps its number off that edge.
-    inside = cv2.distanceTransform(cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT), cv2.DIST_L2, 3)
+    inside = cv2.distanceTransform(cv2.copyMakeBorder(part, 1, 1, 1, 1, cv2.BORDER_CONSTANT), cv2.DIST_L2, 3)
     inside = np.ascontiguousarray(inside[1:-1, 1:-1])
-    _, _, _, innermost = cv2.minMaxLoc(inside)
-    anchor = (float(innermost[0]), float(innermost[1]))
+    _, _, _, (x, y) = cv2.minMaxLoc(inside)
+    anchor = (float(x + left), float(y + top))
     for x, y in taken:
-        cv2.circle(inside, (round(x), round(y)), round(2.4 * radius), 0.0, -1)
+        cv2.circle(inside, (round(x) - left, round(y) - top), round(2.4 * radius), 0.0, -1)
     _, depth, _, (x, y) = cv2.minMaxLoc(inside)
     if depth >= 0.8 * radius:
-        return (float(x), float(y)), (float(x), float(y))
+        return (float(x + left), float(y + top)), (float(x + left), float(y + top))
     return anchor, _beside(mask, anchor, taken, radius)
 
 
@@ -155,15 +177,15 @@ def _beside(mask: np.ndarray, anchor: _Point, taken: list[_Point], radius: int) 
 
 
 def _fill(picture: np.ndarray, mark: _Mark) -> None:
-    x, y, width, height = cv2.boundingRect(mark.mask)
+    (x, y), (height, width) = mark.corner_xy, mark.mask.shape
     part = picture[y : y + height, x : x + width]
-    tint = cv2.addWeighted(part, 1 - _FILL, np.full_like(part, mark.colour), _FILL, 0)
-    np.copyto(part, tint, where=mark.mask[y : y + height, x : x + width, None].astype(bool))
+    tints = np.rint((1 - _FILL) * np.arange(256)[:, None] + _FILL * np.array(mark.colour)).astype(np.uint8)
+    part[:] = cv2.copyTo(cv2.LUT(part, tints[None]), mark.mask, part.copy())
 
 
 def _draw_marks(picture: np.ndarray, marks: list[_Mark], sizes: _Sizes) -> None:
     for mark in marks:
-        lines = _outline(mark.mask, sizes.stroke)
+        lines = _outline(mark.mask, mark.corner_xy, sizes.stroke)
         for colour, extra in ((_DARK, 5), (_WHITE, 3), (mark.colour, 0)):
             width_px = sizes.stroke + extra * max(1, sizes.stroke // 2)
             cv2.polylines(picture, lines, True, colour, width_px, cv2.LINE_AA, _SHIFT)
@@ -176,16 +198,17 @@ def _draw_marks(picture: np.ndarray, marks: list[_Mark], sizes: _Sizes) -> None:
         _stamp(picture, mark.badge_xy, mark.region.id, mark.colour, sizes.radius)
 
 
-def _outline(mask: np.ndarray, stroke: int) -> list[np.ndarray]:
+def _outline(mask: np.ndarray, corner_xy: tuple[int, int], stroke: int) -> list[np.ndarray]:
     """Closed contours in 1/8 px, rounded over a few px so that they do not show the pixel staircase."""
-    contours, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    contours, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE, offset=corner_xy)
     reach = stroke + 1
     lines = []
     for contour in contours:
         points: np.ndarray = contour[:, 0].astype(np.float32)
         if len(points) > 4 * reach:
             ring = np.concatenate([points[-reach:], points, points[:reach]])
-            points = cv2.blur(ring, (1, 2 * reach + 1))[reach:-reach]
+            # So smooth a line needs no point a pixel, and drawing costs as much as there are points.
+            points = cv2.blur(ring, (1, 2 * reach + 1))[reach:-reach][:: max(1, stroke - 1)]
         lines.append(np.round(points * 2**_SHIFT).astype(np.int32))
     return lines
 
