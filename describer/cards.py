@@ -117,6 +117,16 @@ def _triplet_table(scores: Mapping[str, Mapping[str, Any]]) -> list[str]:
     ]
 
 
+def _looks_table(scores: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """How well each word on looks is told, of the splits that know them."""
+    rows = [
+        f"| {name}: {word} | {s['n']} | {_number(s['accuracy'])} | {_number(s['macro_f1'])} |"
+        for name, split in scores.items()
+        for word, s in split.get("looks", {}).items()
+    ]
+    return ["", "| looks | n | accuracy | macro-F1 |", "|---" * 4 + "|", *rows] if rows else []
+
+
 def scene_card(scores: Mapping[str, Mapping[str, Any]], recipe: str, data: str, licence: str) -> str:
     """The scene model's card: ``scores`` by split as `evaluate_scene` gives them, markdown out."""
     rendered = scores["rendered, held out"]["iou"]
@@ -136,8 +146,8 @@ def scene_card(scores: Mapping[str, Mapping[str, Any]], recipe: str, data: str, 
             f"Segmentation, activity and depth of endoscopic frames (describer {__version__}). {_USE}",
             "",
             "A DINOv2 layout trained from scratch (192 wide, 8 blocks, patch 14) with a multi-scale attention stem, "
-            "four feature levels on the true token grid joined with a convolutional pyramid on the image, heads for 22 "
-            "classes, 13 activities, relative depth, and what each instrument is, does and does it to.",
+            "four feature levels on the true token grid joined with a convolutional pyramid on the image, heads for "
+            "22 classes, 13 activities, relative depth, what each instrument is, does and does it to, and looks.",
             "",
             "## Data and licence",
             "",
@@ -152,6 +162,7 @@ def scene_card(scores: Mapping[str, Mapping[str, Any]], recipe: str, data: str, 
             *_score_table(scores),
             *_box_table(scores),
             *_triplet_table(scores),
+            *_looks_table(scores),
             "",
             *polyps,
             "",
@@ -167,7 +178,8 @@ def scene_card(scores: Mapping[str, Mapping[str, Any]], recipe: str, data: str, 
             "- Activity, and what instruments do, was learned from one real cholecystectomy and is not to be relied on "
             "elsewhere. Phases are not told: learned from that one operation they were right less often than the "
             "commonest phase is.",
-            "- Depth is relative and only ever saw rendered scenes.",
+            "- Depth is relative and only ever saw rendered scenes. So did looks: colours and glare are measured in "
+            "the picture, but smoke, blood, charring, blur, dirt and jaws on real frames are guesses by analogy.",
             "",
         ]
     )

@@ -17,6 +17,7 @@ from describer.detection import box_scores, real_boxes, rendered_boxes
 from describer.errors import InputError
 from describer.eval.truth import EntityScores
 from describer.instructions import corpus, write_samples
+from describer.look_scores import look_scores
 from describer.pipeline import Describer
 from describer.prompts.build import PromptOptions
 from describer.scores import language_scores
@@ -258,6 +259,7 @@ def scene_scores(model: SceneModel, work: Path, real: str | Path | None) -> dict
     predictor = ScenePredictor(model, "scored")
     rendered = scores["rendered, held out"]
     rendered["boxes"] = box_scores(predictor, rendered_boxes(BOXED_FRAMES))
+    rendered["looks"] = look_scores(predictor, BOXED_FRAMES)
     rendered["triplets"] = triplet_ap(predictor, CachedDataset(work / "held-out"))
     for split in ("held out", "evaluation only") if real is not None else ():
         boxed = real_boxes(Path(real or ""), split)

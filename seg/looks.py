@@ -39,6 +39,7 @@ MAX_PARTS = 24
 _WIDTH = 48
 _EVERY = 4  # the view's highlights are counted among every fourth pixel both ways
 _DARK = 16
+_FAINT = 0.01  # details weaker than this, of an image whose spread is about 1, are noise
 _PEAK = 6.0  # where the exponential of the peak pooling stops growing
 # What disturbs is rare, and what people ask about: how much more than the plain case it weighs in training.
 _WEIGHTS: Mapping[str, tuple[float, ...]] = {
@@ -58,43 +59,48 @@ class LookLogits:
 class LooksHead(nn.Module):
     """Regions of a frame -> cover, sharpness and jaws of each, and smoke, blood, blur and dirt of the view.
 
-    It has small eyes of its own, since the decoder's features were trained to see through smoke and blood.
-    `enter` makes one map at stride 4 of those, the decoder's features and the classes; `forward` pools it (mean and
-    smooth maximum) over each region and over the view.
+    It has eyes of its own, since the decoder's features were trained to see through smoke and blood, and is told what
+    is where. `enter` makes one map at stride 4 of both; `forward` pools it (mean and smooth maximum) over each region
+    and over the view.
     """
 
-    def __init__(self, classes: int, width: int) -> None:
+    def __init__(self, classes: int) -> None:
         super().__init__()
-        self.see = nn.Sequential(ConvBlock(3, _WIDTH // 2, stride=2), ConvBlock(_WIDTH // 2, _WIDTH, stride=2))
-        self.mix = ConvBlock(_WIDTH + width // 2 + classes, _WIDTH, kernel=1)
+        self.see = nn.Sequential(ConvBlock(5, _WIDTH // 2, stride=2), ConvBlock(_WIDTH // 2, _WIDTH, stride=2))
+        self.mix = ConvBlock(_WIDTH + 1 + classes, _WIDTH, kernel=1)
         self.look = nn.Sequential(ResidualBlock(_WIDTH), ResidualBlock(_WIDTH))
         sizes = [sum(map(len, words.values())) for words in (REGION_WORDS, VIEW_WORDS)]
         self.of_region = _mlp(4 * _WIDTH + classes, sizes[0])
-        self.of_view = _mlp(2 * _WIDTH + width + classes, sizes[1])
+        self.of_view = _mlp(2 * _WIDTH + classes, sizes[1])
 
-    def enter(self, pixel_values: Tensor, features: Tensor, coarse: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, H, W), (B, width / 2, h, w), (B, width, h', w') and (B, C, h, w) -> maps (B, 48 + C, h, w) and what
-        the fused map says of the whole (B, width)."""
-        own = self.see(pixel_values.contiguous(memory_format=torch.channels_last))
-        own = F.interpolate(own, size=features.shape[2:], mode="bilinear", align_corners=False)
-        shares = logits.detach().softmax(1).to(features.dtype)
-        maps = self.look(self.mix(torch.cat((own, features.detach(), shares), dim=1)))
-        return torch.cat((maps, shares), dim=1), coarse.detach().mean((2, 3))
+    def enter(self, pixel_values: Tensor, shares: Tensor) -> Tensor:
+        """An image (B, 3, H, W) and the share of each class in every cell (B, C, h, w) -> maps (B, 48 + C, h, w)."""
+        fine, coarse = _details(pixel_values)
+        own = self.see(torch.cat((pixel_values, fine, coarse), dim=1).contiguous(memory_format=torch.channels_last))
+        hw = (shares.shape[2], shares.shape[3])
+        own = F.interpolate(own, size=hw, mode="bilinear", align_corners=False)
+        # How much finer detail there is than coarser: what blur takes away, whatever the contrast.
+        crisp = (F.adaptive_avg_pool2d(fine, hw) + _FAINT).log() - (F.adaptive_avg_pool2d(coarse, hw) + _FAINT).log()
+        shares = shares.to(own.dtype)
+        return torch.cat((self.look(self.mix(torch.cat((own, crisp, shares), dim=1))), shares), dim=1)
 
-    def forward(self, maps: Tensor, whole: Tensor, shares: Tensor) -> LookLogits:
-        """``maps`` and ``whole`` as `enter` gives them; shares (B, R, h, w) of each cell that a region fills.
+    def forward(self, maps: Tensor, shares: Tensor) -> LookLogits:
+        """``maps`` as `enter` gives them; shares (B, R, h, w) of each cell that a region fills.
 
         The logits of a region that fills nothing mean nothing.
         """
         everything = torch.ones_like(shares[:, :1])
         pooled = _pooled(maps.float(), torch.cat((everything, shares), dim=1).float())
         view, regions = pooled[:, 0], pooled[:, 1:]
-        seen = 2 * _WIDTH
-        beside = view[:, None, :seen].expand(-1, regions.shape[1], -1)
-        return LookLogits(
-            self.of_region(torch.cat((regions, beside), dim=2)).float(),
-            self.of_view(torch.cat((view, whole.float()), dim=1)).float(),
-        )
+        beside = view[:, None, : 2 * _WIDTH].expand(-1, regions.shape[1], -1)
+        return LookLogits(self.of_region(torch.cat((regions, beside), dim=2)).float(), self.of_view(view).float())
+
+
+def _details(pixel_values: Tensor) -> tuple[Tensor, Tensor]:
+    """Strength of details of about one and about three pixels, (B, 1, H, W) each."""
+    grey = pixel_values.mean(1, keepdim=True)
+    soft, softer = (F.avg_pool2d(grey, k, 1, k // 2, count_include_pad=False) for k in (3, 7))
+    return (grey - soft).abs(), (soft - softer).abs()
 
 
 def _mlp(width_in: int, width_out: int) -> nn.Sequential:
@@ -135,8 +141,19 @@ def _parts(logits: Tensor, words: Mapping[str, tuple[Any, ...]]) -> tuple[Tensor
 def part_shares(parts: Tensor, hw: tuple[int, int]) -> Tensor:
     """Maps (B, H, W) of part numbers, 0 none -> the share of each cell of an (h, w) grid that parts 1 to `MAX_PARTS`
     fill (B, MAX_PARTS, h, w)."""
-    each = torch.arange(1, MAX_PARTS + 1, device=parts.device, dtype=parts.dtype)
-    return F.adaptive_avg_pool2d((parts[:, None] == each[None, :, None, None]).float(), hw)
+    return _shares(parts, range(1, MAX_PARTS + 1), hw)
+
+
+def class_shares(labels: Tensor, classes: int, hw: tuple[int, int]) -> Tensor:
+    """Label maps (B, H, W) -> the share of each class in every cell of an (h, w) grid (B, classes, h, w)."""
+    return _shares(labels, range(classes), hw)
+
+
+def _shares(codes: Tensor, wanted: range, hw: tuple[int, int]) -> Tensor:
+    # Every second pixel both ways is enough to tell how much of a cell of four there is.
+    sparse = codes[:, None, ::2, ::2]
+    each = torch.tensor(wanted, device=codes.device, dtype=codes.dtype)[None, :, None, None]
+    return F.adaptive_avg_pool2d((sparse == each).float(), hw)
 
 
 def region_shares(regions: Sequence[Region], hw: tuple[int, int]) -> Tensor:

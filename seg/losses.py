@@ -16,7 +16,6 @@ from torch.nn import functional as F
 from describer.errors import DescriberError
 from describer.seg.codes import REST, SOME_INSTRUMENT
 from describer.seg.interaction import ToolLogits
-from describer.seg.looks import looks_loss
 from describer.seg.model import SceneOutput, disparity_to_depth
 
 TASKS = ("segmentation", "activity", "phase", "depth", "interaction", "boxes", "looks")
@@ -204,6 +203,4 @@ def scene_losses(
         losses["interaction"] = interaction_loss(output.tools, kinds, boxes, instruments)
         masked = batch["annotated"][:, list(instruments)].all(1)
         losses["boxes"] = box_evidence(logits, boxes, kinds[..., 0].masked_fill(masked[:, None], -1))
-    if output.looks is not None:
-        losses["looks"] = looks_loss(output.looks, batch["looks"], batch["view"])
     return losses

@@ -17,7 +17,7 @@ from describer.seg.adapters import add_adapter, merge_adapter
 from describer.seg.config import ADAPTER_FIELDS, PATCH, SceneConfig
 from describer.seg.heads import ActivityHead, DenseDecoder, DepthHead
 from describer.seg.interaction import InteractionHead, ToolLogits
-from describer.seg.looks import LookLogits, LooksHead, part_shares
+from describer.seg.looks import LookLogits, LooksHead, class_shares, part_shares
 from describer.seg.sma import SmaStem, ZeroConv2d
 
 NEAR, FAR = 1.0, 100.0
@@ -30,8 +30,8 @@ class SceneOutput(ModelOutput):
 
     logits: (B, C, ceil(H/4), ceil(W/4)); activity_logits: (B, K); phase_logits: (B, P); disparity: (B, 1, h, w) in
     (0, 1) each, finest first, four scales in training and one otherwise; tool_maps: what `SceneModel.tools` reads at
-    the boxes; tools: its answer for the boxes that were given; look_maps and looks: the same of `SceneModel.looks` and
-    regions. What the model has no head for is None.
+    the boxes; tools: its answer for the boxes that were given; look_maps: what `SceneModel.looks` reads at regions,
+    outside of training. What the model has no head for is None.
     """
 
     logits: Tensor | None = None
@@ -40,8 +40,7 @@ class SceneOutput(ModelOutput):
     disparity: tuple[Tensor, ...] | None = None
     tool_maps: Tensor | None = None
     tools: ToolLogits | None = None
-    look_maps: tuple[Tensor, Tensor] | None = None
-    looks: LookLogits | None = None
+    look_maps: Tensor | None = None
 
 
 class SceneModel(PreTrainedModel):
@@ -76,7 +75,7 @@ class SceneModel(PreTrainedModel):
             else None
         )
         self.depth = DepthHead(backbone.hidden_size, config.decoder_width) if config.depth else None
-        self.looks = LooksHead(*shape[1:]) if config.looks else None
+        self.looks = LooksHead(len(config.class_names)) if config.looks else None
         self.post_init()
         if config.adapter != "none":  # after post_init, whose initialisation would move a zero B
             add_adapter(self.backbone, config)
@@ -124,11 +123,8 @@ class SceneModel(PreTrainedModel):
         merge_adapter(self.backbone)
         self.config.adapter = "none"
 
-    def forward(
-        self, pixel_values: Tensor, tool_boxes_xyxy: Tensor | None = None, parts: Tensor | None = None
-    ) -> SceneOutput:
-        """All heads on a batch; `tools` also where boxes (B, T, 4) are given as `InteractionHead` takes them, `looks`
-        where maps of region numbers (B, H, W) are, as `looks.part_shares` takes them."""
+    def forward(self, pixel_values: Tensor, tool_boxes_xyxy: Tensor | None = None) -> SceneOutput:
+        """All heads on a batch; `tools` also where boxes (B, T, 4) are given as `InteractionHead` takes them."""
         levels, tokens = self._levels(pixel_values)
         features, coarse = self.decoder(levels, pixel_values)
         logits = self.classify(features)
@@ -136,11 +132,9 @@ class SceneModel(PreTrainedModel):
         if self.tools is not None:
             maps = self.tools.enter(features, coarse, logits)
             tools = None if tool_boxes_xyxy is None else self.tools(maps, tool_boxes_xyxy)
-        look_maps = looks = None
-        if self.looks is not None and (parts is not None or not self.training):
-            look_maps = self.looks.enter(pixel_values, features, coarse, logits)
-            hw = (logits.shape[2], logits.shape[3])
-            looks = None if parts is None else self.looks(*look_maps, part_shares(parts, hw))
+        look_maps = None
+        if self.looks is not None and not self.training:
+            look_maps = self.looks.enter(pixel_values, logits.softmax(1))
         return SceneOutput(
             logits=logits,
             activity_logits=None if self.activity is None else self.activity(tokens, logits, coarse),
@@ -149,8 +143,17 @@ class SceneModel(PreTrainedModel):
             tool_maps=maps,
             tools=tools,
             look_maps=look_maps,
-            looks=looks,
         )
+
+    def see_looks(self, pixel_values: Tensor, labels: Tensor, parts: Tensor) -> LookLogits:
+        """Looks by the classes of a label map (B, H, W) instead of those the model finds, of ``parts`` as `part_shares`
+        takes them: what the looks head learns of, without the rest of the model."""
+        if self.looks is None:
+            raise DescriberError("The model has no looks head; train one with `looks` on.")
+        hw = (-(-pixel_values.shape[2] // 4), -(-pixel_values.shape[3] // 4))
+        shares = class_shares(labels, len(self.config.class_names), hw)
+        said: LookLogits = self.looks(self.looks.enter(pixel_values, shares), part_shares(parts, hw))
+        return said
 
     def see_depth(self, pixel_values: Tensor) -> tuple[Tensor, ...]:
         """`SceneOutput.disparity` alone. Gradients reach the depth head and nothing else."""

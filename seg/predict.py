@@ -122,9 +122,8 @@ class ScenePredictor:
         """Looks as the head reads them, colour and glare as they are measured; without the head the latter only."""
         head, said = self.model.looks, None
         if head is not None and output.look_maps is not None:
-            maps, whole = (part[row : row + 1] for part in output.look_maps)
-            shares = region_shares(scene.regions, (maps.shape[2], maps.shape[3])).to(maps.device)
-            said = head(maps, whole, shares)
+            maps = output.look_maps[row : row + 1]
+            said = head(maps, region_shares(scene.regions, (maps.shape[2], maps.shape[3])).to(maps.device))
         return with_looks(scene, image, said)
 
     def require_depth(self) -> None:

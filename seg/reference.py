@@ -118,10 +118,8 @@ class ReferenceModel(SceneModel):
         if config.adapter != "none":
             add_adapter(self.backbone, config)
 
-    def forward(
-        self, pixel_values: Tensor, tool_boxes_xyxy: Tensor | None = None, parts: Tensor | None = None
-    ) -> SceneOutput:
-        """Classes at stride 4, upsampled from the hidden "image", and activities; boxes and parts are not looked at."""
+    def forward(self, pixel_values: Tensor, tool_boxes_xyxy: Tensor | None = None) -> SceneOutput:
+        """Classes at stride 4, upsampled from the hidden "image", and activities; boxes are not looked at."""
         height, width = pixel_values.shape[2:]
         if [height, width] != list(self.config.input_hw):
             raise DescriberError(f"The reference takes frames of {self.config.input_hw}, got {[height, width]}.")

@@ -16,6 +16,7 @@ from describer.processes import average_gradients, mean_over_processes
 from describer.seg.adapters import adapter_parameters, adapter_phases
 from describer.seg.balancing import gradient_cosines, make_balancer
 from describer.seg.image import TRAIN_HW, normalise
+from describer.seg.looks import looks_loss
 from describer.seg.losses import TASKS, scene_losses
 from describer.seg.model import SceneModel
 
@@ -136,6 +137,8 @@ class Trainer:
     @property
     def tasks(self) -> tuple[str, ...]:
         """The tasks that the model has heads for."""
+        if self._looks:
+            return ("looks",)
         config = self.model.config
         has = {
             "segmentation": True,
@@ -144,7 +147,7 @@ class Trainer:
             "depth": config.depth,
             "interaction": bool(config.verb_names),
             "boxes": bool(config.verb_names),
-            "looks": self._looks,
+            "looks": False,
         }
         return tuple(task for task in TASKS if has[task])
 
@@ -225,8 +228,10 @@ class Trainer:
         device = self.model.device
         batch = {name: value.to(device) for name, value in batch.items()}
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self._bfloat16):
-            parts = batch["parts"] if self._looks else None
-            output = self.model(normalise(batch["images"]), batch["tool_boxes_xyxy"], parts)
+            if self._looks:
+                said = self.model.see_looks(normalise(batch["images"]), batch["labels"], batch["parts"])
+                return {"looks": looks_loss(said, batch["looks"], batch["view"])}
+            output = self.model(normalise(batch["images"]), batch["tool_boxes_xyxy"])
         return scene_losses(output, batch, self.model.config.instrument_classes, self.class_weights)
 
     def cosines(self, batch: dict[str, Tensor]) -> dict[str, float]:
