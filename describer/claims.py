@@ -11,9 +11,10 @@ import numpy as np
 
 from describer.geometry import entry_side, place_of, raster_of, tip_of
 from describer.mentions import Found, affirmed_labels, find_labels, link
+from describer.seg.colours import clearly_differ
 from describer.taxonomy import Taxonomy
 from describer.types import PLACES, Description, Fault, Mask, Region, Scene
-from describer.wording import COUNT_WORDS
+from describer.wording import COUNT_WORDS, colour_told
 
 _ROWS = {"upper": "upper", "top": "upper", "lower": "lower", "bottom": "lower"}
 _MIDDLE = ("center", "centre", "middle")
@@ -72,7 +73,8 @@ def contradictions(description: Description, scene: Scene, taxonomy: Taxonomy) -
 
 
 def refuted(description: Description, scene: Scene, taxonomy: Taxonomy) -> list[Fault]:
-    """Claims of a description that the scene refutes: on places, sides, counts, contacts, and that a thing is absent.
+    """Claims of a description that the scene refutes: on places, sides, counts, contacts, colour, and that a thing is
+    absent.
 
     A place word belongs to the last mention before it in the same sentence. It is right when the region's
     centroid or tip lies there or its mask reaches that cell at all; "from the left" is right when the mask
@@ -99,10 +101,20 @@ def refuted(description: Description, scene: Scene, taxonomy: Taxonomy) -> list[
         if meant[word]:
             out += _places_refuted(text, clause, word.label, meant[word])
     about = None if description.region_id is None else scene.region(description.region_id)
+    if about is not None:
+        out += _colour_refuted(text, about)
     for sentence in _SENTENCE.finditer(text):
         words = [word for word in found if sentence.start() <= word.start < sentence.end() and word in affirmed]
         out += _contacts_refuted(text, sentence.span(), words, meant, about, scene)
     return sorted(out, key=lambda fault: max(fault.backs))
+
+
+def _colour_refuted(text: str, about: Region) -> list[Fault]:
+    """A colour that the pixels of the described region do not have: it was measured, unlike other looks."""
+    told, look = colour_told(text), about.appearance
+    if told is None or look is None or look.colour is None or not clearly_differ(told[0], look.colour):
+        return []
+    return [Fault(f"{told[0]} {about.label}: its pixels are {look.colour}", (told[1],))]
 
 
 def _meant(scene: Scene, linked: int | None, label: str, about: int | None) -> list[Region]:

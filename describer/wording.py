@@ -117,17 +117,24 @@ def sentence_case(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def parse_appearance(text: str) -> Appearance:
-    """Read a region sentence's appearance back: what it does not say is none, False, sharp, None."""
+def colour_told(text: str) -> tuple[str, int] | None:
+    """The colour that a region's text tells, and where it stands."""
     lower = text.lower()
     # Only what follows the first sentence speaks of looks; a text of one sentence is read whole.
     looks = lower.split(". ", 1)[-1]
-    colour = _COLOUR.search(looks)
+    found = _COLOUR.search(looks)
+    return (found.group(1).strip(), len(lower) - len(looks) + found.start(1)) if found else None
+
+
+def parse_appearance(text: str) -> Appearance:
+    """Read a region sentence's appearance back: what it does not say is none, False, sharp, None."""
+    looks = text.lower().split(". ", 1)[-1]
+    colour = colour_told(text)
     cover = next((name for name, words in _COVER_PATTERNS if re.search(rf"\b(?:{words})\b", looks)), "none")
     jaws = re.search(_JAWS, looks)
     state = next((group for group in jaws.groups() if group), None) if jaws else None
     return Appearance(
-        colour=colour.group(1).strip() if colour else None,
+        colour=colour[0] if colour else None,
         cover=cover,  # type: ignore[arg-type]
         glare=bool(re.search(rf"\b(?:{_GLARE})\b", looks)),
         sharp=not re.search(rf"\b(?:{_BLUR})\b", looks),

@@ -29,6 +29,7 @@ NAMED: tuple[tuple[str, tuple[int, int, int]], ...] = (
 )
 COLOUR_WORDS = tuple(name for name, _ in NAMED)
 _LIGHTNESS_WEIGHT = 0.55
+_CLEARLY = 30.0
 _BLOWN = 225
 BLOWN_REGION, BLOWN_VIEW = 0.012, 0.015
 """A region, or the whole view, of which more than this share is blown out has glare."""
@@ -43,6 +44,14 @@ def name_colour(rgb: NDArray) -> str:
     table = _to_lab(np.array([value for _, value in NAMED]))
     delta = (table - _to_lab(rgb)) * np.array([_LIGHTNESS_WEIGHT, 1.0, 1.0], np.float32)
     return NAMED[int(np.argmin((delta * delta).sum(axis=1)))][0]
+
+
+def clearly_differ(one: str, other: str) -> bool:
+    """Whether no one would call the same thing both: False also where one is none of `COLOUR_WORDS`."""
+    if one not in COLOUR_WORDS or other not in COLOUR_WORDS:
+        return False
+    lab = _to_lab(np.array([value for name, value in NAMED if name in (one, other)]))
+    return one != other and float(np.linalg.norm((lab[0] - lab[1]) * (_LIGHTNESS_WEIGHT, 1.0, 1.0))) > _CLEARLY
 
 
 def _quantile(values: NDArray, share: float) -> float:

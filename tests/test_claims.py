@@ -8,7 +8,7 @@ from describer.claims import contradictions, faults
 from describer.mentions import link
 from describer.prompts.sentences import region_sentence, scene_sentence
 from describer.taxonomy import load_taxonomy
-from describer.types import Description, Relation
+from describer.types import Appearance, Description, Relation
 from tests.scenes import disc, random_appearance, random_scene, random_view, rod, scene_of
 
 CORE = load_taxonomy("core")
@@ -145,3 +145,26 @@ def test_faults_come_in_the_order_of_the_text():
         "snare",
         "fat touching liver",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("The liver lies in the lower left. Its surface is dark red with bloodstains.", None),
+        ("The liver lies in the lower left. Its surface is red.", None),  # near enough
+        ("The liver lies in the lower left. Its surface is yellow.", "yellow liver: its pixels are dark red"),
+        (
+            "The liver lies in the lower left. Its surface is glistening yellow.",
+            "yellow liver: its pixels are dark red",
+        ),
+        ("The liver lies in the lower left. Its surface is crimson.", None),  # no word that was measured
+        ("The liver lies in the lower left.", None),
+    ],
+)
+def test_a_colour_is_held_against_the_pixels(text, wrong):
+    liver = replace(SCENE.region(3), appearance=Appearance("dark red"))
+    scene = replace(SCENE, regions=(*SCENE.regions[:2], liver, SCENE.regions[3]))
+    found = faults(text, scene, CORE, 3)
+    assert [fault.what for fault in found] == ([wrong] if wrong else [])
+    assert all(text[back:].startswith("yellow") for fault in found for back in fault.backs)
+    assert faults(text, SCENE, CORE, 3) == ()  # nobody looked
