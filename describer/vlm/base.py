@@ -65,12 +65,13 @@ class Generated:
     """One answer; ``confidence`` is the geometric mean of its tokens' probabilities, 4 digits.
 
     None where a server does not tell them: an unknown confidence is no number. ``tokens`` are the answer's token
-    ids with its end token, where the backend knows them.
+    ids with its end token, ``logs`` their log-probabilities, where the backend knows them.
     """
 
     text: str
     confidence: float | None
     tokens: tuple[int, ...] = field(default=(), compare=False, repr=False)
+    logs: tuple[float, ...] = field(default=(), compare=False, repr=False)
 
 
 class Check(Protocol):

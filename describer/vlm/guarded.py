@@ -35,13 +35,15 @@ Tokens = tuple[int, ...]
 class Script:
     """How one text is decoded again.
 
-    It begins with ``prefix``; after the beginnings in ``closed`` the tokens named there are not taken; with ``check``
-    no token is taken that makes the text so far have a hard fault.
+    It begins with ``prefix``, whose tokens' log-probabilities are ``logs`` where they are known; after the beginnings
+    in ``closed`` the tokens named there are not taken; with ``check`` no token is taken that makes the text so far
+    have a hard fault.
     """
 
     prefix: Tokens
     closed: dict[Tokens, set[int]]
     check: Check | None = None
+    logs: tuple[float, ...] = ()
 
 
 Decode = Callable[[Sequence[int], Sequence[Script | None], GenerationSettings], list[Generated]]
@@ -49,10 +51,15 @@ Decode = Callable[[Sequence[int], Sequence[Script | None], GenerationSettings], 
 
 
 class Following(LogitsProcessor):
-    """Makes each row of a batch follow its script; rows without one are left as they are."""
+    """Makes each row of a batch follow its script; rows without one are left as they are.
 
-    def __init__(self, scripts: Sequence[Script | None], tokenizer: Any, ends: set[int | None]) -> None:
-        self._scripts, self._tokenizer, self._ends = scripts, tokenizer, ends
+    With ``begun`` what the model reads ends with the rows' prefixes; else they are its first tokens.
+    """
+
+    def __init__(
+        self, scripts: Sequence[Script | None], tokenizer: Any, ends: set[int | None], begun: bool = False
+    ) -> None:
+        self._scripts, self._tokenizer, self._ends, self._begun = scripts, tokenizer, ends, begun
         self._start: int | None = None
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
@@ -60,9 +67,9 @@ class Following(LogitsProcessor):
         scores = scores.clone()
         for row, script in enumerate(self._scripts):
             if script is not None:
-                said = input_ids[row, self._start :].tolist()
-                if not self._ends.intersection(said):
-                    self._close(scores[row], tuple(said), script)
+                new = tuple(input_ids[row, self._start :].tolist())
+                if not self._ends.intersection(new):
+                    self._close(scores[row], (*script.prefix, *new) if self._begun else new, script)
         return scores
 
     def _close(self, scores: Tensor, said: Tokens, script: Script) -> None:
@@ -167,14 +174,14 @@ def _other_ways(row: _Row, tokenizer: Any) -> list[Script]:
     for back in row.faults[0].backs:
         prefix = _tokens_before(row.now, back, tokenizer)
         row.closed.setdefault(prefix, set()).add(row.now.tokens[len(prefix)])
-        ways[prefix] = Script(prefix, row.closed)
+        ways[prefix] = Script(prefix, row.closed, logs=row.now.logs[: len(prefix)])
     return list(ways.values())
 
 
 def _closed_to_faults(row: _Row, tokenizer: Any, check: Check, keep: bool) -> Script:
     fault = next(fault for fault in row.left if fault.hard)
     prefix = _tokens_before(row.best, fault.backs[0], tokenizer) if keep else ()
-    return Script(prefix, {}, check)
+    return Script(prefix, {}, check, row.best.logs[: len(prefix)])
 
 
 def _tokens_before(said: Generated, offset: int, tokenizer: Any) -> Tokens:

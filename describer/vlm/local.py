@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +30,11 @@ from describer.vlm.loading import load_parts, pick_device, pick_dtype, read_prom
 from describer.vlm.lora import fingerprint, load_adapter
 from describer.vlm.prefix import read_shared
 from describer.vlm.quiet import quiet
+from describer.vlm.rewind import Read, can_rewind, read_of, rewound
 from describer.vlm.streaming import streamer_of
+
+Keep = Callable[[int, Generated, Callable[[], Read]], None]
+"""Is told of each answer: its chat's number, the answer, and how to get what the model has read of it."""
 
 
 class TransformersVLM:
@@ -101,20 +108,38 @@ class TransformersVLM:
         self, chats: Sequence[Chat], checks: Sequence[Check], settings: GenerationSettings | None = None
     ) -> list[Checked]:
         """Answer every chat, in order, each held against its check: see `decode_checked`."""
+        kept: dict[int, Read] = {}
+
+        def keep(row: int, answer: Generated, read: Callable[[], Read]) -> None:
+            if checks[row](answer.text):
+                kept[row] = read()
 
         def decode(rows: Sequence[int], scripts: Sequence[Script | None], how: GenerationSettings) -> list[Generated]:
+            again = [script for script in scripts if script is not None]
+            if not again:
+                return self._generate([chats[i] for i in rows], how, scripts, keep)
+            if kept.keys() >= set(rows):
+                try:
+                    return self._go_on([kept[i] for i in rows], again, how)
+                except torch.OutOfMemoryError:
+                    kept.clear()
+                    torch.cuda.empty_cache()
             return self._generate([chats[i] for i in rows], how, scripts)
 
         return decode_checked(decode, self.processor.tokenizer, checks, settings or GenerationSettings())
 
     def _generate(
-        self, chats: Sequence[Chat], settings: GenerationSettings, scripts: Sequence[Script | None]
+        self,
+        chats: Sequence[Chat],
+        settings: GenerationSettings,
+        scripts: Sequence[Script | None],
+        keep: Keep | None = None,
     ) -> list[Generated]:
         texts = [render_prompt(self.processor, chat, self._words) for chat in chats]
         answers: list[Generated | None] = [None] * len(chats)
         with quiet(), torch.inference_mode():
             for group in _batches(chats, texts, settings.batch_size):
-                for index, answer in zip(group, self._answer(chats, texts, group, settings, scripts)):
+                for index, answer in zip(group, self._answer(chats, texts, group, settings, scripts, keep)):
                     answers[index] = answer
         return [answer for answer in answers if answer is not None]
 
@@ -125,12 +150,13 @@ class TransformersVLM:
         group: list[int],
         settings: GenerationSettings,
         scripts: Sequence[Script | None],
+        keep: Keep | None,
     ) -> list[Generated]:
         try:
             inputs = self._inputs([chats[i] for i in group], [texts[i] for i in group])
             tokens = inputs["input_ids"].shape[1] + settings.max_new_tokens
             if len(group) == 1 or len(group) * tokens <= settings.batch_tokens:
-                return self._decode(inputs, settings, [scripts[i] for i in group])
+                return self._decode(inputs, settings, [scripts[i] for i in group], group, keep)
         except torch.OutOfMemoryError as error:
             if len(group) == 1:
                 raise ModelError(
@@ -138,26 +164,62 @@ class TransformersVLM:
                 ) from error
             torch.cuda.empty_cache()
         half = len(group) // 2
-        first = self._answer(chats, texts, group[:half], settings, scripts)
-        return first + self._answer(chats, texts, group[half:], settings, scripts)
+        first = self._answer(chats, texts, group[:half], settings, scripts, keep)
+        return first + self._answer(chats, texts, group[half:], settings, scripts, keep)
 
-    def _decode(self, inputs: Any, settings: GenerationSettings, scripts: list[Script | None]) -> list[Generated]:
+    def _decode(
+        self,
+        inputs: Any,
+        settings: GenerationSettings,
+        scripts: list[Script | None],
+        group: Sequence[int],
+        keep: Keep | None,
+    ) -> list[Generated]:
         self._check_length(inputs["input_ids"].shape[1] + settings.max_new_tokens, settings)
+        following = [Following(scripts, self.processor.tokenizer, self._ends())] if any(scripts) else []
+        inputs = read_shared(self.model, inputs, self.processor.tokenizer.pad_token_id)
+        output, tokens, logs = self._continue(inputs, settings, following)
+        answers = [self._one(row, of_row) for row, of_row in zip(tokens.tolist(), logs.tolist())]
+        if keep is not None and can_rewind(self.model, inputs):
+            for row, (index, answer) in enumerate(zip(group, answers)):
+                keep(index, answer, partial(read_of, inputs, output, row, len(answer.tokens)))
+        return answers
+
+    def _go_on(self, reads: Sequence[Read], scripts: Sequence[Script], settings: GenerationSettings) -> list[Generated]:
+        """Answers by their scripts to chats that were answered before: only what follows the prefixes is made."""
+        longest = max(len(read.ids) for read in reads) + settings.max_new_tokens
+        size = max(1, min(settings.batch_size, settings.batch_tokens // longest))
+        answers = []
+        with quiet(), torch.inference_mode():
+            for start in range(0, len(reads), size):
+                some = scripts[start : start + size]
+                begun = [script.prefix for script in some]
+                inputs = rewound(self.model, reads[start : start + size], begun, self.processor.tokenizer.pad_token_id)
+                most = settings.max_new_tokens - min(map(len, begun))
+                following = Following(some, self.processor.tokenizer, self._ends(), begun=True)
+                _, tokens, logs = self._continue(inputs, replace(settings, max_new_tokens=most), [following])
+                for script, row, of_row in zip(some, tokens.tolist(), logs.tolist()):
+                    ids, all_logs = (*script.prefix, *row), (*script.logs, *of_row)
+                    answers.append(self._one(ids[: settings.max_new_tokens], all_logs[: settings.max_new_tokens]))
+        return answers
+
+    def _continue(
+        self, inputs: Any, settings: GenerationSettings, following: Sequence[Following]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(what ``generate`` gives, its new tokens (B, n), their log-probabilities (B, n))."""
         # Probabilities are taken before anything is closed: the model's own, whatever it was made to say.
         recorder = _Probabilities()
-        following = [Following(scripts, self.processor.tokenizer, self._ends())] if any(scripts) else []
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
-            inputs = read_shared(self.model, inputs, self.processor.tokenizer.pad_token_id)
             output = self.model.generate(
                 **inputs,
                 generation_config=self._generation_config(settings),
                 logits_processor=LogitsProcessorList([recorder, *following]),
-                streamer=streamer_of(self.processor.tokenizer, len(scripts)),
+                streamer=streamer_of(self.processor.tokenizer, len(inputs["input_ids"])),
             )
         # Encoder-decoder models give the answer alone, after one start token.
         start = 1 if self.model.config.is_encoder_decoder else inputs["input_ids"].shape[1]
-        return self._read(output[:, start:], recorder.finish(output))
+        return output, output[:, start:], recorder.finish(output)
 
     def choose(self, chats: Sequence[Chat], candidates: Sequence[Sequence[str]]) -> list[Choice]:
         """The likeliest of each chat's candidates, in order; ModelError when a chat does not fit the model."""
@@ -195,20 +257,17 @@ class TransformersVLM:
             config.eos_token_id = self.processor.tokenizer.eos_token_id
         return config
 
-    def _read(self, tokens: Tensor, log_probabilities: Tensor) -> list[Generated]:
-        ends = self._ends()
-        return [self._one(row.tolist(), logs.tolist(), ends) for row, logs in zip(tokens, log_probabilities)]
-
     def _ends(self) -> set[int | None]:
         """Tokens that end an answer."""
         ends = self.model.generation_config.eos_token_id
         return {self.processor.tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])}
 
-    def _one(self, ids: list[int], logs: list[float], ends: set[int | None]) -> Generated:
+    def _one(self, ids: Sequence[int], logs: Sequence[float]) -> Generated:
+        ends = self._ends()
         length = next((i + 1 for i, token in enumerate(ids) if token in ends), len(ids))
         text = text_of(self.processor.tokenizer, ids[:length])
         mean = sum(logs[:length]) / max(length, 1)
-        return Generated(text, round(float(torch.tensor(mean).exp()), 4), tuple(ids[:length]))
+        return Generated(text, round(math.exp(mean), 4), tuple(ids[:length]), tuple(logs[:length]))
 
 
 def _batches(chats: Sequence[Chat], texts: Sequence[str], size: int) -> Iterator[list[int]]:
