@@ -150,8 +150,8 @@ def _place_badge(
     inside = np.ascontiguousarray(inside[1:-1, 1:-1])
     _, _, _, (x, y) = cv2.minMaxLoc(inside)
     anchor = (float(x + left), float(y + top))
-    for x, y in taken:
-        cv2.circle(inside, (round(x) - left, round(y) - top), round(2.4 * radius), 0.0, -1)
+    for at in taken:
+        cv2.circle(inside, (round(at[0]) - left, round(at[1]) - top), round(2.4 * radius), 0.0, -1)
     _, depth, _, (x, y) = cv2.minMaxLoc(inside)
     if depth >= 0.8 * radius:
         return (float(x + left), float(y + top)), (float(x + left), float(y + top))

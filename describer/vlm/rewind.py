@@ -50,7 +50,8 @@ def rewound(model: Any, reads: Sequence[Read], answers: Sequence[Sequence[int]],
     held = [_common(read, row) for read, row in zip(reads, rows)]
     width, rest = max(held), max(len(row) - n for row, n in zip(rows, held))
     past = roomy_cache(model)
-    for i, layer in enumerate(past["past_key_values"].layers):
+    layers: list[Any] = past["past_key_values"].layers
+    for i, layer in enumerate(layers):
         keys, values = (torch.stack([_left(r.layers[i][k], n, width) for r, n in zip(reads, held)]) for k in (0, 1))
         layer.update(keys, values)
 
