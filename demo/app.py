@@ -26,7 +26,6 @@ from describer.demo.visit import Talk
 NOTICE = "For research and annotation, not for clinical decisions."
 _SCRIPTS = ("dom.js", "stage.js", "frame.js", "panel.js", "talk.js", "clip.js")
 _MODELS, _CLIPS = "models", "clips"
-_SESSION_S = 3600
 
 
 def _page(name: str) -> str:
@@ -106,7 +105,7 @@ def _quick() -> dict[str, Any]:
 
 def _frame_tab(models: Models, settings: Settings, message: Any, files: Any) -> None:
     limits = settings.limits
-    visit, so_far = gr.State(None, time_to_live=_SESSION_S), gr.State(Talk(), time_to_live=_SESSION_S)
+    visit, so_far = (gr.State(value, time_to_live=limits.session_s) for value in (None, Talk()))
     picture = _part("picture")
     with gr.Row(elem_id="screen"):
         with gr.Column(scale=3, min_width=300):
@@ -134,7 +133,7 @@ def _frame_tab(models: Models, settings: Settings, message: Any, files: Any) -> 
 
 
 def _clip_tab(models: Models, settings: Settings, message: Any, files: Any) -> None:
-    shown = gr.State(None, time_to_live=_SESSION_S)
+    shown = gr.State(None, time_to_live=settings.limits.session_s)
     still = _part("still")
     clip = _part("clip", ("video", "seek", "stop", "take"), upload_mb=settings.limits.upload_mb)
     do = ClipEvents(models, settings, ClipParts(shown, clip, still, message, files))

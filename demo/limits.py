@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import threading
 import time
 import warnings
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from describer.pictures import PICTURE_SUFFIXES, read_image
 from describer.video import VIDEO_SUFFIXES
 
 _NAME_CHARS = 100
-_SWEEP_EVERY_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +31,8 @@ class Limits:
     text_chars: int = 2000
     turns: int = 50
     file_age_s: float = 900.0
+    session_s: float = 3600.0
+    away_s: float = 600.0
 
 
 def tidy_name(name: object) -> str:
@@ -126,15 +126,3 @@ def sweep(root: Path, age_s: float, now_s: float | None = None) -> int:
                 remove(file)
                 removed += 1
     return removed
-
-
-def keep_swept(root: Path, age_s: float) -> threading.Event:
-    """Sweep every half minute in a daemon thread until the event that comes back is set."""
-    stop = threading.Event()
-
-    def work() -> None:
-        while not stop.wait(_SWEEP_EVERY_S):
-            sweep(root, age_s)
-
-    threading.Thread(target=work, name="sweeper", daemon=True).start()
-    return stop

@@ -50,7 +50,10 @@ class Turns:
 
 
 class Models:
-    """A Describer that loads in a thread of its own; ``use`` waits for it and for one's turn."""
+    """A Describer that loads in a thread of its own; ``use`` waits for it and for one's turn.
+
+    ``used_s`` is when, on the monotonic clock, it was last used; None before, and while somebody has begun to.
+    """
 
     def __init__(self, load: Callable[[], Describer], at_once: int = 1) -> None:
         self._load = load
@@ -60,6 +63,7 @@ class Models:
         self._started_s = time.monotonic()
         self._describer: Describer | None = None
         self._error: str | None = None
+        self.used_s: float | None = None
         self._thread = threading.Thread(target=self._work, name="models", daemon=True)
 
     def start(self) -> None:
@@ -111,7 +115,11 @@ class Models:
         """The describer, for as long as one's turn lasts; ModelError when it could not be loaded."""
         describer = self._loaded()
         with self._turns.turn():
-            yield describer
+            self.used_s = None
+            try:
+                yield describer
+            finally:
+                self.used_s = time.monotonic()
 
     def _loaded(self) -> Describer:
         self._asked.set()

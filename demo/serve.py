@@ -80,16 +80,18 @@ def serve(load: Callable[[], Describer], options: Options, say: Callable[[str], 
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(own_folder())
         with quick_start():
-            from describer.demo.limits import Limits, keep_swept
+            from describer.demo.house import few_heaps, keep_house
+            from describer.demo.limits import Limits
             from describer.demo.models import Models
 
+            few_heaps()
             limits = Limits(upload_mb=options.upload_mb)
             models = Models(load, options.concurrency)
             app, url = _launch(models, options, folder, limits)
         stack.callback(app.close, verbose=False)
         sys.setswitchinterval(_SWITCH_S)
         models.start()
-        stop = keep_swept(folder, limits.file_age_s)
+        stop = keep_house(app, models, folder, limits)
         stack.callback(stop.set)
         say(f"The page is at {url}")
         if not block:

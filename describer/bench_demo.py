@@ -6,6 +6,7 @@ comes back (it names the frame and the hash of its pixels) can be told from ever
 
 from __future__ import annotations
 
+import contextlib
 import os
 import statistics
 import tempfile
@@ -52,12 +53,12 @@ def visit_at_once(
     visitors: int = 20,
     seconds: float = 120.0,
     server_pid: int | None = None,
-    settle_s: float = 5.0,
+    settle_s: float = 10.0,
 ) -> VisitorsReport:
     """Let ``visitors`` send frames, and ask of every other one, again and again for ``seconds``.
 
-    Memory is read after one frame has gone through, at its most while they are there, and ``settle_s`` after they
-    left. InputError when the page cannot be reached.
+    Memory is read ``settle_s`` after the first frames have gone through, at its most while they are there, and
+    ``settle_s`` after they left. InputError when the page cannot be reached.
     """
     with tempfile.TemporaryDirectory() as folder:
         # The first frame is slower, and memory grows with it once.
@@ -65,6 +66,7 @@ def visit_at_once(
         first.visit(visitors, until_s=0.0, least=2)
         if first.errors:
             raise InputError(f"{url} cannot be visited ({first.errors[0]}); start it with describer demo.")
+        time.sleep(settle_s)
         before = _memory_mib(server_pid)
         crowd = _Crowd(url, pictures, Path(folder))
         until_s = time.monotonic() + seconds
@@ -108,9 +110,10 @@ class _Crowd:
 
             client = Client(self._url, verbose=False)
             turn = 0
-            while turn < least or time.monotonic() < until_s:
-                self._turn(client, number, turn)
-                turn += 1
+            with contextlib.closing(client):
+                while turn < least or time.monotonic() < until_s:
+                    self._turn(client, number, turn)
+                    turn += 1
         except Exception as error:  # whatever a visitor meets is what is counted here
             with self._lock:
                 self.errors.append(f"visitor {number}: {type(error).__name__}: {error}"[:300])

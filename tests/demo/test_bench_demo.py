@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -25,9 +27,8 @@ def test_every_picture_sent_is_another_and_its_hash_is_that_of_its_pixels(pictur
     assert [as_frame(path).ref.sha256 for path, _ in sent] == [sha256 for _, sha256 in sent]
 
 
-def test_a_crowd_meets_no_error_and_counts_what_it_did(pictures):
-    import os
-
+def test_a_crowd_meets_no_error_and_counts_what_it_did(pictures, monkeypatch):
+    monkeypatch.setenv("GRADIO_HEARTBEAT_INTERVAL", "0.1")
     with Page(FakeDescriber) as page:
         report = visit_at_once(page.url, pictures, visitors=3, seconds=0.5, server_pid=os.getpid(), settle_s=0)
     assert (report.errors, report.mixed_up) == ((), 0)
