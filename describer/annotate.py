@@ -34,7 +34,9 @@ from describer.types import Annotation, Failure, Frame, Scene
 T = TypeVar("T")
 Item = Frame | Failure
 
-_BATCHES_AHEAD = 2
+# Frames that go through the models together: what the guard has decoded again costs a batch as much as a frame.
+BATCH = 8
+_BATCHES_AHEAD = 1
 _DRAWING_THREADS = 2
 _JPEG_QUALITY = 92
 
@@ -89,7 +91,7 @@ def run(
     source: str,
     out_dir: str | Path,
     *,
-    batch_size: int = 4,
+    batch_size: int = BATCH,
     fps: float | None = None,
     limit: int | None = None,
     overwrite: bool = False,

@@ -1,4 +1,11 @@
-"""`describer bench speed`: what one machine does in one run, so that ratios mean something; never part of the tests."""
+"""`describer bench speed`: what one machine does in one run, so that ratios mean something; never part of the tests.
+
+A run of `describer annotate` is held against its two models run alone, one after the other, each with all threads, on
+the same frames in the same batches. Model time is: from decoded frames to scenes (`find_scenes`), and from finished
+prompts to one text each (`generate`, guard off), tokenising and the pictures' way into the tower included. Everything
+else of a run is not: reading and decoding files, hashes, prompts and their crops, the guard's checks and every text
+that it has said again, links to regions, overlays, records, the summary.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +20,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from describer.annotate import run
+from describer.annotate import BATCH, run
 from describer.devices import peak_memory_gib
-from describer.frames import as_frame
+from describer.errors import InputError
+from describer.frames import as_frame, iter_frames
 from describer.geometry import make_region, touching
 from describer.messages import Chat
 from describer.pipeline import Describer
@@ -24,8 +32,8 @@ from describer.seg.synth import render
 from describer.types import Activity, Frame, Kind, Scene
 
 FRAME_WH = (1280, 1024)
+FRAMES = 24
 _REGIONS = 20
-_BATCH = 4
 _SEED = 960_000_000
 _LABELS: tuple[tuple[str, Kind], ...] = (
     *(("liver", "anatomy"), ("grasper", "instrument"), ("fat", "anatomy"), ("gallbladder", "anatomy")),
@@ -52,16 +60,17 @@ def _median(costs: Sequence[Cost]) -> Cost:
     return Cost(statistics.median(c.wall_s for c in costs), statistics.median(c.cpu_s for c in costs))
 
 
-def speed(describer: Describer, repeats: int = 5) -> dict[str, Any]:
-    """Seconds of a 1280 x 1024 frame, 20 regions together against one by one, a run against its two models alone,
-    and the peak memory of this process. What is compared is measured in turns, so that what else runs on the machine
-    weighs on both alike."""
-    frames = [as_frame(render(_SEED + i, "mixed", FRAME_WH).image, index=i) for i in range(max(repeats, _BATCH))]
-    records = [describer.annotate_frames([frame])[0] for frame in frames]  # also warms up
-    whole = _median([cost(lambda f=frame: describer.annotate_frames([f])) for frame in frames])  # type: ignore[misc]
-    alone = _median([cost(lambda f=frame: describer.find_scenes([f])) for frame in frames])  # type: ignore[misc]
+def speed(describer: Describer, repeats: int = 5, source: str | None = None) -> dict[str, Any]:
+    """Seconds of a frame, 20 regions together against one by one, a run against its two models alone, and the peak
+    memory of this process. What is compared is measured in turns, so that what else runs on the machine weighs on
+    both alike. Frames are the first 24 of ``source`` (see `iter_frames`), or rendered at 1280 x 1024."""
+    frames = _frames(source)
+    few = frames[:repeats]
+    records = [describer.annotate_frames([frame])[0] for frame in few]  # also warms up
+    whole = _median([cost(lambda f=frame: describer.annotate_frames([f])) for frame in few])  # type: ignore[misc]
+    alone = _median([cost(lambda f=frame: describer.find_scenes([f])) for frame in few])  # type: ignore[misc]
     return {
-        "frame_wh": list(FRAME_WH),
+        "frame_wh": list(frames[0].ref.size_wh),
         "regions_a_frame": round(statistics.mean(len(r.scene.regions) for r in records), 1),
         "seconds_a_frame": round(whole.wall_s, 3),
         "seconds_scene_model": round(alone.wall_s, 3),
@@ -69,6 +78,15 @@ def speed(describer: Describer, repeats: int = 5) -> dict[str, Any]:
         **_run_against_models(describer, frames, repeats),
         "peak_memory_gib": round(peak_memory_gib(), 2),
     }
+
+
+def _frames(source: str | None) -> list[Frame]:
+    if source is None:
+        return [as_frame(render(_SEED + i, "mixed", FRAME_WH).image, index=i) for i in range(FRAMES)]
+    frames = [item for item in iter_frames(source, limit=FRAMES) if isinstance(item, Frame)]
+    if not frames:
+        raise InputError(f"--frames {source}: none of the first {FRAMES} can be read; give others.")
+    return frames
 
 
 def grid_scene(frame: Frame, regions: int) -> Scene:
@@ -118,21 +136,23 @@ def _together(describer: Describer, frame: Frame, repeats: int) -> dict[str, Any
 
 def _run_against_models(describer: Describer, frames: Sequence[Frame], repeats: int) -> dict[str, Any]:
     """`describer annotate` on a folder, against the scene model and the language model each run alone on it."""
-    batches = [frames[i : i + _BATCH] for i in range(0, len(frames), _BATCH)]
-    chats = [_chats(describer, batch) for batch in batches]
-
-    def models() -> None:
-        for batch, of_batch in zip(batches, chats):
-            describer.find_scenes(batch)
-            describer.vlm.generate(of_batch, describer.generation)
-
     runs, alone = [], []
     with tempfile.TemporaryDirectory() as folder:
-        for frame in frames:
-            cv2.imwrite(f"{folder}/{frame.ref.index:03d}.jpg", frame.image[:, :, ::-1])
+        for i, frame in enumerate(frames):
+            cv2.imwrite(f"{folder}/{i:03d}.jpg", frame.image[:, :, ::-1])
+        # As they are read back, or the models would not be given what the run is given.
+        frames = [item for item in iter_frames(folder) if isinstance(item, Frame)]
+        batches = [frames[i : i + BATCH] for i in range(0, len(frames), BATCH)]
+        chats = [_chats(describer, batch) for batch in batches]
+
+        def models() -> None:
+            for batch, of_batch in zip(batches, chats):
+                describer.find_scenes(batch)
+                describer.vlm.generate(of_batch, describer.generation)
+
         for k in range(repeats):
             out = Path(folder) / f"out-{k}"
-            runs.append(cost(lambda to=out: run(describer, f"{folder}/*.jpg", to, batch_size=_BATCH)))  # type: ignore[misc]
+            runs.append(cost(lambda to=out: run(describer, f"{folder}/*.jpg", to)))  # type: ignore[misc]
             alone.append(cost(models))
     ours, theirs = _median(runs), _median(alone)
     return {

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 from describer.claims import faults
 from describer.errors import InputError
@@ -43,8 +43,11 @@ def check_guard(guard: str) -> str:
 
 
 def check_of(scene: Scene, taxonomy: Taxonomy, about: int | None) -> Check:
-    """What finds the faults of a text about one region of a scene, or None for the whole of it."""
-    return partial(faults, scene=scene, taxonomy=taxonomy, about=about)
+    """What finds the faults of a text about one region of a scene, or None for the whole of it.
+
+    A text is read once, however often it is asked about: while it is decoded, when it is chosen, when it is flagged.
+    """
+    return lru_cache(maxsize=32)(partial(faults, scene=scene, taxonomy=taxonomy, about=about))
 
 
 def say(

@@ -23,6 +23,7 @@ def test_the_grid_covers_the_frame_without_overlap():
 
 def test_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     monkeypatch.setattr(bench_speed, "FRAME_WH", (160, 128))
+    monkeypatch.setattr(bench_speed, "FRAMES", 3)
     folder = save_tiny_scene_model(tmp_path / "scene")
     assert cli.run(["bench", "speed", "--scene-model", str(folder), "--vlm", "echo", "--repeats", "1", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

@@ -25,7 +25,7 @@ def annotate(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for annotations.jsonl, overlays and summary.")],
     fps: Annotated[float | None, typer.Option(help="Frames a second to take from videos; default all.")] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Frames that go through the models together.")] = 4,
+    batch_size: Annotated[int, typer.Option(min=1, help="Frames that go through the models together.")] = 8,
     limit: Annotated[int | None, typer.Option(min=1, help="Stop after this many frames.")] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Throw away what OUT holds of an earlier run.")

@@ -29,6 +29,9 @@ def speed(
     adapter: Annotated[str | None, typer.Option(help="LoRA adapter of --vlm.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     repeats: Annotated[int, typer.Option(min=1, help="Runs; the median is printed.")] = 5,
+    frames: Annotated[
+        str | None, typer.Option(help="Folder, pattern or video whose first 24 frames are taken; default rendered.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Seconds a 1280 x 1024 frame, 20 regions together against one by one, a run against its models, peak memory.
@@ -40,7 +43,7 @@ def speed(
     from describer.bench_speed import speed as measure
     from describer.pipeline import Describer
 
-    _show(measure(Describer(scene_model, vlm, adapter, device), repeats), as_json)
+    _show(measure(Describer(scene_model, vlm, adapter, device), repeats, frames), as_json)
 
 
 @app.command("metrics")
