@@ -43,8 +43,8 @@ _FAINT = 0.01  # details weaker than this, of an image whose spread is about 1, 
 _PEAK = 6.0  # where the exponential of the peak pooling stops growing
 # What disturbs is rare, and what people ask about: how much more than the plain case it weighs in training.
 _WEIGHTS: Mapping[str, tuple[float, ...]] = {
-    **{"cover": (1.0, 2.0, 2.0, 2.0), "sharp": (2.0, 1.0), "state": (1.0, 1.0, 1.0)},
-    **{"smoke": (1.0, 1.5, 1.5), "blood": (1.0, 1.0, 1.0), "blur": (1.0, 2.0), "dirt": (1.0, 2.0)},
+    **{"cover": (1.0, 3.0, 4.0, 4.0), "sharp": (2.0, 1.0), "state": (1.0, 1.0, 1.0)},
+    **{"smoke": (1.0, 2.0, 2.0), "blood": (1.0, 1.3, 1.3), "blur": (1.0, 2.0), "dirt": (1.0, 4.0)},
 }
 
 

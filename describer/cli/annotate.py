@@ -45,7 +45,7 @@ def annotate(
     adapter: Annotated[str | None, typer.Option(help="LoRA adapter of --vlm: folder or hub id.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     prompt: Annotated[
-        str | None, typer.Option(help="What the language model is shown: none, or facts,overlay,crop.")
+        str | None, typer.Option(help="What the language model is shown: none, or of facts,overlay,crop,box,looks.")
     ] = None,
     quantize: Annotated[str | None, typer.Option(help="4bit or 8bit weights of --vlm, on CUDA.")] = None,
     guard: Annotated[

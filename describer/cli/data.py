@@ -64,7 +64,7 @@ def build(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the chats and their pictures.")],
     prompt: Annotated[
-        str, typer.Option(help="What a chat shows, as annotate's --prompt: none, or a list of facts, overlay, crop.")
+        str, typer.Option(help="What a chat shows, as annotate's --prompt: none, or of facts,overlay,crop,box,looks.")
     ] = "facts,crop",
     scene_model: Annotated[
         str, typer.Option(help="Whose predictions are mixed in: 'embedded' or a folder.")
