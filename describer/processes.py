@@ -7,7 +7,7 @@ which such hooks do not see. Each process balances the tasks on its own part of 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from accelerate import PartialState
@@ -48,3 +48,8 @@ def mean_over_processes(values: Tensor) -> Tensor:
     """A small tensor's mean over all processes."""
     mean: Tensor = reduce(values, "mean") if processes().num_processes > 1 else values
     return mean
+
+
+def told_by_main(progress: Callable[[str], None] | None) -> Callable[[str], None]:
+    """``progress`` in the main process; the others, and all without one, say nothing."""
+    return progress if progress is not None and processes().is_main_process else lambda text: None

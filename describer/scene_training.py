@@ -15,7 +15,7 @@ from describer.cards import trained_card
 from describer.errors import InputError
 from describer.gradients import plot_gradients
 from describer.option_files import read_option_file
-from describer.processes import processes
+from describer.processes import processes, told_by_main
 from describer.seg.config import PATCH, SceneConfig
 from describer.seg.data import CachedDataset, Source
 from describer.seg.datasets.catalogue import find
@@ -102,13 +102,9 @@ def train_on(options: SceneTraining, out: str | Path, progress: Say | None = Non
     The run can be killed and called again: it goes on where it was. Started by torchrun or `accelerate launch`, all
     processes train one model.
     """
-    say = progress if progress is not None and processes().is_main_process else _silent
+    say = told_by_main(progress)
     with quiet():
         return _train(options, Path(out), say)
-
-
-def _silent(text: str) -> None:
-    """What the processes beside the main one say."""
 
 
 def _train(options: SceneTraining, folder: Path, say: Say) -> Path:

@@ -25,7 +25,7 @@ from describer.chat_scores import chat_scores, drawn_rows
 from describer.devices import multiplies_bfloat16, peak_memory_gib
 from describer.errors import InputError, OutputError
 from describer.option_files import read_option_file
-from describer.processes import processes
+from describer.processes import processes, told_by_main
 from describer.vlm.base import GenerationSettings
 from describer.vlm.embedded import NAME
 from describer.vlm.hub import reachable_source, resolve_source
@@ -106,13 +106,9 @@ def train_adapter(options: VlmTraining, out: str | Path, progress: Say | None = 
     Scored on held-out chats before, during and after. Started by torchrun or `accelerate launch`, all processes train
     one adapter. OutputError when ``out`` holds a run with other options.
     """
-    say = progress if progress is not None and processes().is_main_process else _silent
+    say = told_by_main(progress)
     with quiet():
         return _Tuning(options, Path(out), say).run()
-
-
-def _silent(text: str) -> None:
-    """What the processes beside the main one say."""
 
 
 class _Tuning:
