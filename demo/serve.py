@@ -64,6 +64,8 @@ def own_folder() -> Iterator[Path]:
         GRADIO_TEMP_DIR=str(folder),
         GRADIO_ANALYTICS_ENABLED="False",
         GRADIO_NUM_PORTS="1",
+        # Else a table of all events so far is made anew after each, with pandas, for a dashboard that is not shown.
+        GRADIO_ANALYTICS_CACHE_FREQUENCY=str(10**9),
         HF_HUB_DISABLE_TELEMETRY="1",
     )
     try:

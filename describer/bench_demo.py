@@ -1,18 +1,20 @@
-"""Visitors at once on a running demo: how long each waits, whether anybody saw another's frame, what memory is left.
+"""Visitors at once on a running demo: how long each waits, whether anybody saw another's frame, what memory is left;
+and one visitor in a real browser: how long from the drop of a frame until its regions are lit.
 
-Each visitor is a session of the page's own API with frames of their own, marked in a corner so that the record that
-comes back (it names the frame and the hash of its pixels) can be told from everybody else's.
+Of many at once each visitor is a session of the page's own API with frames of their own, marked in a corner so that
+the record that comes back (it names the frame and the hash of its pixels) can be told from everybody else's.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,8 @@ from describer.errors import InputError
 from describer.frames import pixels_sha256
 
 _MARK_PX = 24
+_DROPPED_WH = (1280, 1024)
+_PATIENCE_MS = 120_000
 _QUESTION = "Which instruments are in view?"
 
 
@@ -141,14 +145,64 @@ class _Crowd:
         return answer
 
 
-def _marked(picture: Path, number: int, turn: int, folder: Path) -> tuple[Path, str]:
+def _marked(
+    picture: Path, number: int, turn: int, folder: Path, size_wh: tuple[int, int] | None = None
+) -> tuple[Path, str]:
     """A copy of the picture that nobody else has, as PNG, and the hash of its pixels."""
-    image = np.array(Image.open(picture).convert("RGB"))
+    opened = Image.open(picture).convert("RGB")
+    image = np.array(opened.resize(size_wh) if size_wh else opened)
     image[:_MARK_PX, :_MARK_PX] = np.random.default_rng((number, turn)).integers(0, 255, 3)
     image[0, 0] = (number % 256, turn % 256, turn // 256 % 256)
     path = folder / f"visitor-{number}-{turn}.png"
     Image.fromarray(image).save(path, compress_level=1)
     return path, pixels_sha256(image)
+
+
+def seconds_to_first_region(url: str, pictures: Sequence[Path], drops: int) -> list[float]:
+    """For each of ``drops`` frames, enlarged to 1280 x 1024 and dropped into the page in headless Chromium one after
+    another: seconds until the first region of it is visible.
+
+    The models have been loaded before, and one frame has gone through. The browser is CHROMIUM of the environment, one
+    on the path, or playwright's own. InputError when there is none, or the page cannot be reached.
+    """
+    with tempfile.TemporaryDirectory() as folder, _tab(url) as tab:
+        tab.locator(".status.ready").wait_for()
+        taken_s = []
+        for turn in range(drops + 1):
+            frame = _marked(pictures[turn % len(pictures)], 0, turn, Path(folder), _DROPPED_WH)[0]
+            before = tab.locator("#frame .frame-holder").get_attribute("data-frame")
+            started_s = time.monotonic()
+            tab.set_input_files("#frame .drop-zone input", frame)
+            tab.locator(f"#frame .frame-holder:not([data-frame='{before or ''}']) .mark").first.wait_for()
+            taken_s.append(round(time.monotonic() - started_s, 2))
+    return taken_s[1:]
+
+
+@contextlib.contextmanager
+def _tab(url: str) -> Iterator[Any]:
+    """The page in a browser."""
+    try:
+        from playwright.sync_api import Error, sync_playwright
+    except ImportError as error:
+        raise InputError("--drops needs playwright; pip install 'describer[browser]'.") from error
+    found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    with sync_playwright() as started:
+        try:
+            browser = started.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        except Error as error:
+            raise InputError("--drops found no Chromium; apt-get install chromium, or set CHROMIUM.") from error
+        try:
+            tab = browser.new_page(viewport={"width": 1280, "height": 900})
+            tab.set_default_timeout(_PATIENCE_MS)
+            tab.goto(url)
+            yield tab
+        except Error as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(
+                f"{url} did not do what was asked of it ({reason}); start it with describer demo."
+            ) from error
+        finally:
+            browser.close()
 
 
 def _memory_mib(pid: int | None) -> float | None:

@@ -2,8 +2,11 @@
 (() => {
   const D = window.describer;
   const { h, s } = D;
-  const RATES = [["0.5", "one in two seconds"], ["1", "one a second"], ["2", "two a second"], ["5", "five a second"]];
+  const RATES = [["0.5", "a frame every two seconds"], ["1", "a frame a second"], ["2", "two frames a second"], ["5", "five frames a second"]];
   const FILES = [["srt", "Subtitles .srt"], ["vtt", "Subtitles .vtt"], ["native", "Annotation JSONL"], ["coco", "Annotation COCO"]];
+  const FIRST =
+    "Drop a clip of an operation. Its frames are described one after another and its instruments followed; you get a " +
+    "timeline to scrub through, subtitles and the annotation. Nothing is kept here.";
   const ROW_PX = 26;
   const WIDTH = 1000;
 
@@ -49,7 +52,8 @@
     const left = h("div", {}, holder, h("div", { class: "scrub" }, slider, time), timeline, files);
     const shown = h("div", { class: "clip-shown", hidden: true }, left, lines);
     const settings = h("div", { class: "line" }, h("label", { for: "rate" }, "Describe"), rate);
-    element.replaceChildren(h("div", { class: "clip" }, zone, settings, progress, note, shown));
+    const first = h("p", { class: "hint" }, FIRST);
+    element.replaceChildren(h("div", { class: "clip" }, zone, settings, first, progress, note, shown));
 
     const seek = (to) => {
       index = to;
@@ -65,6 +69,7 @@
     const draw = () => {
       const clip = props.value;
       const some = Boolean(clip && clip.times_s && clip.times_s.length);
+      first.hidden = Boolean(clip);
       progress.hidden = !clip || clip.finished;
       shown.hidden = !some;
       note.hidden = !(clip && clip.note);

@@ -30,8 +30,9 @@
     tell("look");
   };
   D.region = (id) => (D.view ? D.view.regions.find((region) => region.id === id) : null) || null;
+  /* A finger does not hover: what would move below it as it comes down is not what was aimed at. */
   D.lights = (id) => ({
-    onpointerenter: () => D.hover(id),
+    onpointerenter: (event) => event.pointerType !== "touch" && D.hover(id),
     onpointerleave: () => D.hover(null),
     onfocus: () => D.hover(id),
     onblur: () => D.hover(null),

@@ -5,7 +5,7 @@
   const SHOWN = [["masks", "Masks"], ["boxes", "Boxes"], ["labels", "Labels"], ["depth", "Depth"]];
   const TOOLS = [["look", "Look"], ["point", "Point"], ["box", "Box"], ["paint", "Paint"]];
   const HINTS = {
-    look: "Hover or click a region to read about it.",
+    look: "Point at a region, or tap it, to read about it.",
     point: "Click what you mean. Keyboard: arrows, then Enter.",
     box: "Draw a box around what you mean. Keyboard: arrows, Enter at two corners.",
     paint: "Paint over what you mean, then Describe. Keyboard: arrows, Space for the brush, Enter.",
@@ -49,7 +49,7 @@
       examples.append(h("button", attributes, picture));
     }
 
-    const shown = h("div", { class: "buttons", role: "group", "aria-label": "Show" });
+    const shown = h("div", { class: "buttons", role: "group", "aria-label": "Show" }, h("span", { class: "hint" }, "Show"));
     const depthButton = {};
     for (const [name, words] of SHOWN) {
       const button = h("button", { type: "button", "aria-pressed": String(stage.shown[name]), "data-show": name }, words);
@@ -64,14 +64,13 @@
       }
       shown.append(button);
     }
-    const hint = h("p", { class: "hint" });
     const describe = h("button", { type: "button", class: "primary", hidden: true, onclick: () => stage.finishPaint() }, "Describe");
     D.on("paint", (count) => (describe.hidden = !count));
-    const tools = h("div", { class: "buttons", role: "group", "aria-label": "Mark by hand" });
+    const tools = h("div", { class: "buttons", role: "group", "aria-label": "Mark by hand" }, h("span", { class: "hint" }, "Mark"));
     const useTool = (tool) => {
       stage.use(tool);
-      hint.textContent = HINTS[tool];
       tools.querySelectorAll("button[data-tool]").forEach((b) => b.setAttribute("aria-pressed", b.dataset.tool === tool));
+      say();
     };
     for (const [name, words] of TOOLS) {
       tools.append(h("button", { type: "button", "data-tool": name, onclick: () => useTool(name) }, words));
@@ -82,13 +81,16 @@
     const say = () => {
       const region = D.region(D.hovered ?? D.selected);
       caption.replaceChildren();
-      if (!region) return caption.append(h("p", { class: "hint" }, D.view ? HINTS[stage.tool] : FIRST));
-      caption.append(D.badge(region), h("p", {}, h("strong", {}, region.label), ` (${region.sure}) `, region.text));
+      const hint = h("p", { class: "hint" }, D.view ? HINTS[stage.tool] : FIRST);
+      if (!region) return caption.append(hint);
+      const text = h("p", {}, h("strong", {}, region.label), ` (${region.sure}) `, region.text);
+      caption.append(D.badge(region), h("div", {}, text, stage.tool === "look" ? null : hint));
     };
     D.on("look", say);
 
     const bar = h("div", { class: "toolbar", hidden: true }, shown, tools);
-    const holder = h("div", { class: "frame-holder" }, stage.svg);
+    const key = h("div", { class: "depth-key", "aria-hidden": "true" }, "far", h("i", {}), "near");
+    const holder = h("div", { class: "frame-holder" }, stage.svg, key);
     element.replaceChildren(h("div", { class: "frame" }, h("div", { class: "intake" }, zone, examples), bar, holder, caption));
     D.droppable(holder, took);
     document.addEventListener("paste", (event) => {

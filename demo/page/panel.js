@@ -150,12 +150,13 @@
   };
 
   D.messages = (element, { props, watch }) => {
-    const line = h("p", { class: "message", role: "alert", hidden: true });
+    const line = h("div", { class: "message", role: "alert", hidden: true });
+    const close = h("button", { type: "button", "aria-label": "Close this message", onclick: () => (line.hidden = true) }, "✕");
     element.replaceChildren(line);
     const say = ({ kind, text }) => {
       line.className = `message ${kind}`;
       line.hidden = !text;
-      line.textContent = text;
+      line.replaceChildren(h("span", {}, text), kind === "busy" ? "" : close);
     };
     watch("value", () => {
       if (!props.value) return;

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from describer.bench_demo import _marked, visit_at_once
+from describer.bench_demo import _marked, seconds_to_first_region, visit_at_once
 from describer.errors import InputError
 from describer.frames import as_frame
 from tests.demo.fake import FakeDescriber
@@ -39,3 +40,9 @@ def test_a_crowd_meets_no_error_and_counts_what_it_did(pictures, monkeypatch):
 def test_a_page_that_is_not_there_is_named(pictures):
     with pytest.raises(InputError, match=r"127\.0\.0\.1:9 cannot be visited"):
         visit_at_once("http://127.0.0.1:9", pictures, visitors=1, seconds=0.1)
+
+
+def test_drops_without_playwright_say_what_to_install(pictures, monkeypatch):
+    monkeypatch.setitem(sys.modules, "playwright.sync_api", None)
+    with pytest.raises(InputError, match=r"pip install 'describer\[browser\]'"):
+        seconds_to_first_region("http://127.0.0.1:9", pictures, 1)

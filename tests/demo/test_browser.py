@@ -9,12 +9,14 @@ import json
 import os
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from describer.bench_demo import seconds_to_first_region
 from describer.pipeline import Describer
 from tests.demo.fake import FakeDescriber
 from tests.demo.served import Page
@@ -40,8 +42,9 @@ def browser():
 class Visitor:
     """A tab of the page, with what it asked of other servers and what went wrong in it."""
 
-    def __init__(self, browser, served: Page) -> None:
-        self.tab = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True).new_page()
+    def __init__(self, browser, served: Page, **device) -> None:
+        device = {"viewport": {"width": 1280, "height": 900}} | device
+        self.tab = browser.new_context(accept_downloads=True, **device).new_page()
         self.tab.set_default_timeout(WAIT_MS)
         self.elsewhere: list[str] = []
         self.faults: list[str] = []
@@ -125,6 +128,9 @@ def test_a_bad_file_is_told_as_text_under_its_own_name(visitor, name, data, says
     shown = visitor.tab.locator(".message.error", has_text=says.split("/")[-1][-20:])
     shown.wait_for()
     assert shown.locator("b").count() == 0
+    assert shown.evaluate("node => node.getBoundingClientRect().bottom <= innerHeight")
+    shown.locator("button").click()
+    shown.wait_for(state="hidden")
 
 
 def test_markup_in_an_answer_or_a_sentence_is_shown_as_text(visitor):
@@ -155,6 +161,31 @@ def test_a_mark_by_hand_with_the_keyboard_alone_becomes_a_region(visitor):
     assert "marked by hand" in tab.locator("#panel li:has(button[aria-expanded=true]) dl").inner_text()
 
 
+def test_the_hint_says_how_to_use_the_tool_in_hand(visitor):
+    tab = visitor.tab
+    visitor.drop(EXAMPLE)
+    for tool, says in (("point", "Click what you mean"), ("paint", "Paint over"), ("look", "Point at a region")):
+        tab.click(f"[data-tool={tool}]")
+        assert tab.locator("#caption .hint").inner_text().startswith(says)
+
+
+def test_on_a_phone_a_region_opens_under_the_thumb_and_nothing_runs_over_the_edge(browser, fake_page):
+    phone = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True, "color_scheme": "dark"}
+    visitor = Visitor(browser, fake_page, **phone)
+    tab = visitor.tab
+    visitor.drop(EXAMPLE)
+    row = tab.locator("#panel .region-row").last
+    # Under a mouse, which hovers where a finger does not, the rows must keep their place too.
+    row.hover()
+    row.click()
+    assert row.get_attribute("aria-expanded") == "true"
+    row.tap()
+    assert row.get_attribute("aria-expanded") == "false"
+    assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    low = tab.locator("#frame button:visible, #panel button:not(.mention):visible, #talk button:not(.mention):visible")
+    assert min(low.evaluate_all("nodes => nodes.map(node => node.getBoundingClientRect().height)")) >= 38
+
+
 def test_hovering_a_mention_lights_its_region_alone(visitor):
     tab = visitor.tab
     visitor.drop(EXAMPLE)
@@ -183,3 +214,10 @@ def test_a_clip_gets_its_timeline_and_its_subtitles_and_an_empty_one_a_message(v
     tab.keyboard.press("End")
     tab.locator("#clip output", has_text="0:02.0").wait_for()
     assert (visitor.elsewhere, visitor.faults) == ([], [])
+
+
+def test_the_bench_drops_frames_and_times_each_until_its_regions_are_lit(fake_page):
+    # In a thread of its own: playwright's browser of this module holds this one.
+    with ThreadPoolExecutor(1) as other:
+        taken_s = other.submit(seconds_to_first_region, fake_page.url, [EXAMPLE], 2).result()
+    assert len(taken_s) == 2 and all(0 < seconds < WAIT_MS / 1000 for seconds in taken_s)

@@ -6,6 +6,7 @@ import gc
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import gradio as gr
 import pytest
@@ -16,10 +17,13 @@ from describer.demo.quick import Later, built_once, quick_start
 HEAVY = ("torch", "transformers", "pandas", "matplotlib", "peft", "sentence_transformers", "evaluate", "datasets")
 SERVE = f"""
 import json, sys, urllib.request
+from gradio_client import Client, handle_file
 from describer.demo.serve import Options, serve
+from tests.demo.fake import FakeDescriber
 from tests.demo.served import free_port
-app, url = serve(lambda: None, Options(port=free_port()), lambda _: None, block=False)
+app, url = serve(FakeDescriber, Options(port=free_port()), lambda _: None, block=False)
 page = urllib.request.urlopen(url).read().decode()
+assert Client(url, verbose=False).predict(handle_file(sys.argv[1]), api_name="/annotate")["scene"]
 early = [name for name in {HEAVY} if name in sys.modules]
 import gradio, pandas
 from gradio.caching import cache_hash
@@ -29,8 +33,9 @@ app.close(verbose=False)
 """
 
 
-def test_the_page_is_served_before_any_heavy_library_is_imported():
-    out = subprocess.run([sys.executable, "-c", SERVE], capture_output=True, text=True, timeout=60, check=True)
+def test_the_page_and_a_frame_are_served_before_any_heavy_library_is_imported():
+    example = Path(__file__).parents[2] / "demo/examples/suction.jpg"
+    out = subprocess.run([sys.executable, "-c", SERVE, example], capture_output=True, text=True, timeout=60, check=True)
     early, served, kind, hashed = json.loads(out.stdout.splitlines()[-1])
     assert early == []
     assert (served, kind, len(hashed)) == (True, "module", 64)
