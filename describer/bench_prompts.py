@@ -223,7 +223,7 @@ def _variants(tuned_with: PromptOptions, prompts: Sequence[str], adapted: bool) 
     rows = [Variant(f"{name}, prompt as tuned", True, tuned_with)]
     if adapted:
         rows.append(Variant("base, same prompt", False, tuned_with))
-    unfacted = replace(tuned_with, facts=False)
+    unfacted = tuned_with.without_facts()
     rows += [
         Variant("black image", True, tuned_with, "black", True),
         Variant("shuffled image", True, tuned_with, "another frame's", True),

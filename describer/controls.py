@@ -225,7 +225,7 @@ def unseen_chat(describer: Describer, chat: Callable[..., Chat]) -> Chat:
 
     ``chat`` takes a frame, a scene and prompt options.
     """
-    bare = replace(describer.prompt, frame=False, facts=False, overlay=False, crop=False)
+    bare = replace(describer.prompt.without_facts(), frame=False, overlay=False, crop=False)
     unseen = as_frame(np.zeros((64, 64, 3), np.uint8))
     return chat(unseen, Scene(unseen.ref.size_wh), bare)
 

@@ -308,7 +308,7 @@ class _Teller:
         """The source's own questions and captions, beside the scene model's facts where there are any."""
         scene, prompt = self.scene, self.prompt
         if scene is None:
-            scene, prompt = Scene(self.frame.ref.size_wh), replace(self.prompt, facts=False)
+            scene, prompt = Scene(self.frame.ref.size_wh), self.prompt.without_facts()
         for n, given in enumerate(self.shown.given):
             if given.question:
                 chat = question_chat(self.frame, scene, given.question, prompt, taxonomy=self.taxonomy)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from describer.errors import InputError
@@ -60,6 +60,10 @@ class PromptOptions:
         if "none" in words and len(words) > 1:
             raise InputError(f"--prompt {text!r} combines none with something; use none alone or leave it out.")
         return cls(**{name: name in words for name in _EVIDENCE})
+
+    def without_facts(self) -> PromptOptions:
+        """The same pictures, and no facts of any kind."""
+        return replace(self, facts=False, box=False, looks=False)
 
     def to_dict(self) -> dict[str, bool]:
         """All options; the later ones only where they are on, so that a run begun before them goes on."""

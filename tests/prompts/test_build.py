@@ -48,6 +48,11 @@ def test_options_refuse(text, why):
         PromptOptions.parse(text)
 
 
+def test_without_facts_none_of_them_is_left():
+    bare = PromptOptions(box=True, looks=True, overlay=True).without_facts()
+    assert bare == PromptOptions(facts=False, overlay=True)
+
+
 def test_options_round_trip_as_a_dict():
     options = PromptOptions(frame=False, facts=True, overlay=False, crop=True)
     assert PromptOptions.from_dict(options.to_dict()) == options
