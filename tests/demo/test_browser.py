@@ -183,7 +183,8 @@ def test_on_a_phone_a_region_opens_under_the_thumb_and_nothing_runs_over_the_edg
     row.tap()
     assert row.get_attribute("aria-expanded") == "false"
     assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    low = tab.locator("#frame button:visible, #panel button:not(.mention):visible, #talk button:not(.mention):visible")
+    parts = ("[role=tab]", "#frame button", "#panel button:not(.mention)", "#talk button:not(.mention)")
+    low = tab.locator(", ".join(f"{part}:visible" for part in parts))
     assert min(low.evaluate_all("nodes => nodes.map(node => node.getBoundingClientRect().height)")) >= 38
 
 
