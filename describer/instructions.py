@@ -38,8 +38,6 @@ _QUESTIONS = 6
 _OTHER_SCENES = 4
 _KEPT = 0.65
 _TURNED = 0.5
-# Scenes of a model that tells no looks: then the pixels have to.
-_UNSEEN = 0.15
 _PHASED = 0.3
 _NO_HASH = "0" * 64
 
@@ -76,8 +74,6 @@ def told_frames(first_seed: int, n: int, scene_model: str | None = None) -> Iter
 
 def samples_of(told: Told, options: PromptOptions, rng: np.random.Generator) -> list[Sample]:
     """Some of a frame's regions (those whose looks are known), its summary and a few questions."""
-    if options.looks and rng.random() < _UNSEEN:
-        told = replace(told, scene=told.scene.unseen())
     known = rng.permutation([r.id for r in told.scene.regions if r.id in told.looks])
     striking = [i for i in known if _striking(told.looks[int(i)])]
     plain = [i for i in known if not _striking(told.looks[int(i)])]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, is_dataclass, replace
+from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +47,7 @@ TOKENIZER_FRAMES = 400
 SCORED_FRAMES = 200
 _VLM_SEED = 500_000_000
 # What the embedded language model is shown: a region's crop, or the frame where there is no region.
-BASE_PROMPT = PromptOptions(crop=True, frame_with_crop=False, taught_words=True)
-EMBEDDED_PROMPT = replace(BASE_PROMPT, looks=True)
-"""With the adapter, which has learned what the scene model finds, looks too; the base reads true scenes alone."""
+EMBEDDED_PROMPT = PromptOptions(crop=True, frame_with_crop=False, taught_words=True)
 
 # Shares of a training batch: a frame's worth of polyps teaches little about instruments, and the other way round.
 _REAL_SHARES = {
@@ -292,12 +290,12 @@ def train_vlm_preset(
     model, processor = _new_vlm(work, scene_model, say)
     encoder = FastEncoder(processor)
     say(f"writing samples of {frames} frames with true scenes")
-    true_chunks = write_samples(work / "true", _VLM_SEED, frames, work / "start", BASE_PROMPT)
+    true_chunks = write_samples(work / "true", _VLM_SEED, frames, work / "start", EMBEDDED_PROMPT)
     data = SampleCache(true_chunks, encoder)
     say(f"training the base on {len(data.lengths)} samples")
     train_vlm(model, data, TuneOptions(minutes=0.75 * minutes), work / "base-run", _told(say))
     save_embedded(model, processor, base)
-    _save_prompt(base, BASE_PROMPT)
+    _save_prompt(base)
     say(f"writing samples of {adapter_frames} frames with predicted scenes")
     first = _VLM_SEED + 10_000_000
     predicted = write_samples(work / "predicted", first, adapter_frames, work / "start", EMBEDDED_PROMPT, scene_model)
@@ -307,7 +305,7 @@ def train_vlm_preset(
     options = TuneOptions(minutes=0.25 * minutes, learning_rate=5e-4)
     train_vlm(tuned, data, options, work / "lora-run", _told(say))
     save_adapter(tuned, adapter, "describer-embedded-vlm")
-    _save_prompt(adapter, EMBEDDED_PROMPT)
+    _save_prompt(adapter)
     _readable(folder)
     finish_vlm(folder, scene_model, f"describer train vlm --preset {preset} --minutes {minutes:g}")
     return folder
@@ -363,8 +361,8 @@ def _told(say: Progress) -> Callable[[int, float, float, float], None]:
     )
 
 
-def _save_prompt(folder: Path, prompt: PromptOptions) -> None:
-    (folder / "prompt_options.json").write_text(json.dumps(prompt.to_dict(), indent=1) + "\n")
+def _save_prompt(folder: Path) -> None:
+    (folder / "prompt_options.json").write_text(json.dumps(EMBEDDED_PROMPT.to_dict(), indent=1) + "\n")
 
 
 def _readable(folder: Path) -> None:

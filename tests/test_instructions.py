@@ -104,22 +104,3 @@ def test_summaries_of_turned_and_renamed_scenes_follow_their_facts_and_not_the_p
     assert {r.label for r in renamed.regions} != {r.label for r in scene.regions}
     assert [r.kind for r in renamed.regions] == [r.kind for r in scene.regions]
     assert len({r.label for r in renamed.regions}) == len({r.label for r in scene.regions})
-
-
-def test_looks_are_told_in_prompts_that_have_them_but_for_some_frames(told):
-    seen = [replace(item, scene=_looked_at(item)) for item in told]
-    options = replace(OPTIONS, looks=True)
-    described = [
-        prompt_text(sample.chat)
-        for item in seen
-        for seed in range(12)
-        for sample in samples_of(item, options, np.random.default_rng(seed))
-        if "Describe region" in prompt_text(sample.chat)
-    ]
-    share = sum('"colour"' in text for text in described) / len(described)
-    assert 0.6 < share < 1.0
-
-
-def _looked_at(item):
-    regions = tuple(replace(r, appearance=item.looks.get(r.id)) for r in item.scene.regions)
-    return replace(item.scene, regions=regions, view=item.rendered.view)
