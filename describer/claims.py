@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 import cv2
 import numpy as np
 
+from describer.colours import clearly_differ
 from describer.geometry import entry_side, place_of, raster_of, tip_of
 from describer.mentions import Found, affirmed_labels, find_labels, link
-from describer.seg.colours import clearly_differ
 from describer.taxonomy import Taxonomy
 from describer.types import PLACES, Description, Fault, Mask, Region, Scene
 from describer.wording import COUNT_WORDS, colour_told

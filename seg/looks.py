@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from describer.colours import BLOWN_REGION, BLOWN_VIEW, is_blown, mean_colour, name_colour
 from describer.geometry import raster_of
-from describer.seg.colours import BLOWN_REGION, BLOWN_VIEW, is_blown, mean_colour, name_colour
 from describer.seg.heads import ConvBlock, ResidualBlock
 from describer.types import Appearance, Region, Scene, View
 

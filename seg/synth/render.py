@@ -6,8 +6,8 @@ from typing import Literal
 
 import numpy as np
 
+from describer.colours import BLOWN_REGION, BLOWN_VIEW, is_blown, mean_colour, name_colour
 from describer.errors import InputError
-from describer.seg.colours import BLOWN_REGION, BLOWN_VIEW, is_blown, mean_colour, name_colour
 from describer.seg.synth import colonoscopy, effects, esd, laparoscopy
 from describer.seg.synth.arrays import Array, Rng
 from describer.seg.synth.scene import (

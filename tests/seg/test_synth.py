@@ -7,8 +7,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from describer.colours import name_colour
 from describer.errors import DescriberError
-from describer.seg.colours import name_colour
 from describer.seg.synth import COLOUR_WORDS, CORE_NAMES, PROCEDURES, SynthFrame, render, render_tools
 from describer.seg.synth.laparoscopy import EVENTS
 from describer.seg.synth.scene import COLONOSCOPY_ACTIVITIES, ESD_ACTIVITIES, IGNORE, LAPAROSCOPY_ACTIVITIES
