@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import queue
-import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -119,8 +117,7 @@ def run(
         job = _Job(annotator, tracked, results, progress or (lambda _: None), overlays)
         with (
             contextlib.closing(ahead(_batches(items, batch_size), _BATCHES_AHEAD)) as batches,
-            _half_the_threads() as share_cores,
-            contextlib.closing(ahead(_seen(batches, describer, results, share_cores), 1)) as seen,
+            contextlib.closing(ahead(_seen(batches, describer, results), 1)) as seen,
         ):
             job.consume(seen)
         results.settle()
@@ -228,31 +225,8 @@ class _Job:
         self.progress(finished.size)
 
 
-@contextlib.contextmanager
-def _half_the_threads() -> Iterator[Callable[[], None]]:
-    """This thread computes with half of torch's threads meanwhile; gives what does the same for the thread beside it.
-
-    Two networks that run side by side with all threads each wait for one another at every step. A describer that
-    computes has imported torch already; for one that does not it is not loaded.
-    """
-    torch = sys.modules.get("torch")
-    if torch is None:
-        yield lambda: None
-        return
-    whole = torch.get_num_threads()
-    share = partial(torch.set_num_threads, max(1, whole // 2))
-    share()
-    try:
-        yield share
-    finally:
-        torch.set_num_threads(whole)
-
-
-def _seen(
-    batches: Iterable[list[Item]], describer: DescribesScenes, results: ResultsFolder, share_cores: Callable[[], None]
-) -> Iterator[_Seen]:
+def _seen(batches: Iterable[list[Item]], describer: DescribesScenes, results: ResultsFolder) -> Iterator[_Seen]:
     """The batches, those that are not on disk yet with what the scene model finds in them."""
-    share_cores()
     for batch in batches:
         frames = [item for item in batch if isinstance(item, Frame)]
         scenes = None
