@@ -43,6 +43,10 @@ _PLACED = re.compile(
 _SENTENCE = re.compile(r"[^.;]+")
 # What leads to a word that is one of several, and the article of one that is not.
 _LEAD = re.compile(r"(?:,\s+and|,|;|\s+and|\s+or|\s+with)\s+(?:[\w]+\s+(?:of\s+)?)?$|\ban\s+$", re.IGNORECASE)
+# Between two things of one list; "another" and "more" begin what is not the same thing, ", and" or a place what is said
+# of another one.
+_SAME_LIST = re.compile(r"(?:,| and) (?:the |an? )?", re.IGNORECASE)
+_ITS_PLACE = re.compile(r"\s+(?:in|at|near) the\b", re.IGNORECASE)
 # "Next to" is nearer than this share of the view's longer side.
 _NEAR = 0.05
 
@@ -73,8 +77,8 @@ def contradictions(description: Description, scene: Scene, taxonomy: Taxonomy) -
 
 
 def refuted(description: Description, scene: Scene, taxonomy: Taxonomy) -> list[Fault]:
-    """Claims of a description that the scene refutes: on places, sides, counts, contacts, colour, and that a thing is
-    absent.
+    """Claims of a description that the scene refutes: on places, sides, counts, contacts, colour, that a thing is
+    absent, and that there is one more of what the same list has named.
 
     A place word belongs to the last mention before it in the same sentence. It is right when the region's
     centroid or tip lies there or its mask reaches that cell at all; "from the left" is right when the mask
@@ -100,6 +104,7 @@ def refuted(description: Description, scene: Scene, taxonomy: Taxonomy) -> list[
         out += _count_refuted(text[: word.start], word.label, scene, description.region_id is None)
         if meant[word]:
             out += _places_refuted(text, clause, word.label, meant[word])
+    out += _named_twice(text, [word for word in found if word in affirmed])
     about = None if description.region_id is None else scene.region(description.region_id)
     if about is not None:
         out += _colour_refuted(text, about)
@@ -107,6 +112,19 @@ def refuted(description: Description, scene: Scene, taxonomy: Taxonomy) -> list[
         words = [word for word in found if sentence.start() <= word.start < sentence.end() and word in affirmed]
         out += _contacts_refuted(text, sentence.span(), words, meant, about, scene)
     return sorted(out, key=lambda fault: max(fault.backs))
+
+
+def _named_twice(text: str, words: Sequence[Found]) -> list[Fault]:
+    """Things that one list names again: "liver, fat and liver"."""
+    out, listed = [], set[str]()
+    for i, word in enumerate(words):
+        goes_on = i and _SAME_LIST.fullmatch(text, words[i - 1].end, word.start)
+        if not goes_on or _ITS_PLACE.match(text, word.end):
+            listed = set()
+        if word.label in listed:
+            out.append(Fault(f"{word.label}: named twice", _backs_of_word(text, word)))
+        listed.add(word.label)
+    return out
 
 
 def _colour_refuted(text: str, about: Region) -> list[Fault]:

@@ -168,3 +168,21 @@ def test_a_colour_is_held_against_the_pixels(text, wrong):
     assert [fault.what for fault in found] == ([wrong] if wrong else [])
     assert all(text[back:].startswith("yellow") for fault in found for back in fault.backs)
     assert faults(text, SCENE, CORE, 3) == ()  # nobody looked
+
+
+@pytest.mark.parametrize(
+    ("text", "twice"),
+    [
+        ("A hook in the center right; liver, grasper and liver are in view.", ["liver"]),
+        ("A hook in the center right; liver and the liver are in view.", ["liver"]),
+        ("A hook in the center right, and a grasper in the upper left; liver and grasper are in view.", []),
+        ("A grasper in the upper left touching the liver; liver and a hook are in view.", []),
+        ("The liver lies in the lower left, next to a hook and more liver.", []),
+        ("A hook, a hook and a hook.", ["hook", "hook"]),
+        ("A grasper in the upper left at work on a hook, a hook in the center right.", []),
+    ],
+)
+def test_what_a_list_names_again_is_a_fault(text, twice):
+    named = [fault for fault in faults(text, SCENE, CORE) if fault.what.endswith("named twice")]
+    assert [fault.what.removesuffix(": named twice") for fault in named] == twice
+    assert all(text[max(fault.backs) :].startswith(label) for fault, label in zip(named, twice))
