@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from describer.taxonomy import Taxonomy
 
 _REASON_CHARS = 300
-_PAGE_FIRST_S = 1.0
+_PAGE_FIRST_S = 2.0
 
 
 class Turns:
@@ -67,7 +67,7 @@ class Models:
         self._thread = threading.Thread(target=self._work, name="models", daemon=True)
 
     def start(self) -> None:
-        """Begin to load, once somebody's page is there to say so, or after a second; returns at once.
+        """Begin to load, once somebody's page is there to say so, or after two seconds; returns at once.
 
         Importing torch and all holds up whatever else this process does: a browser that waits for the page comes first.
         """
