@@ -175,11 +175,12 @@ def with_looks(scene: Scene, image: np.ndarray, said: LookLogits | None) -> Scen
     measured is told of regions, and nothing of the view.
     """
     regions = []
+    small = _sampled(image, raster_of(scene.regions[0].mask).shape) if scene.regions else image
     for k, region in enumerate(scene.regions):
         read = {} if said is None else _read(said.regions[0, k], REGION_WORDS)
         if region.kind != "instrument":
             read = {name: found for name, found in read.items() if name != "state"}
-        regions.append(replace(region, appearance=_appearance(image, region, read)))
+        regions.append(replace(region, appearance=_appearance(image, small, region, read)))
     view = None
     if said is not None:
         read = _read(said.view[0], VIEW_WORDS)
@@ -206,16 +207,15 @@ def _told(read: Mapping[str, tuple[Any, float]]) -> dict[str, Any]:
     return fields | {"scores": {name: score for name, (_, score) in read.items()}}
 
 
-def _appearance(image: np.ndarray, region: Region, read: Mapping[str, tuple[Any, float]]) -> Appearance:
-    small = raster_of(region.mask)
-    pixels = _sampled(image, small.shape)[small]
+def _appearance(
+    image: np.ndarray, small: np.ndarray, region: Region, read: Mapping[str, tuple[Any, float]]
+) -> Appearance:
+    """``small`` is the image at the size of the masks' rasters."""
+    pixels = small[raster_of(region.mask)]
     if not len(pixels):  # too thin for the raster
         pixels = image[region.mask.to_array()]
-    return Appearance(name_colour(mean_colour(pixels)), glare=_glares(pixels), **_told(read))
-
-
-def _glares(pixels: np.ndarray) -> bool:
-    return bool(is_blown(pixels).mean() > BLOWN_REGION)
+    glare = bool(is_blown(pixels).mean() > BLOWN_REGION)
+    return Appearance(name_colour(mean_colour(pixels)), glare=glare, **_told(read))
 
 
 def _sampled(image: np.ndarray, hw: tuple[int, ...]) -> np.ndarray:

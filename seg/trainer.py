@@ -17,7 +17,7 @@ from describer.seg.adapters import adapter_parameters, adapter_phases
 from describer.seg.balancing import gradient_cosines, make_balancer
 from describer.seg.image import TRAIN_HW, normalise
 from describer.seg.looks import looks_loss
-from describer.seg.losses import TASKS, scene_losses
+from describer.seg.losses import scene_losses
 from describer.seg.model import SceneModel
 
 ALONE = ("tools", "depth", "looks")
@@ -147,9 +147,8 @@ class Trainer:
             "depth": config.depth,
             "interaction": bool(config.verb_names),
             "boxes": bool(config.verb_names),
-            "looks": False,
         }
-        return tuple(task for task in TASKS if has[task])
+        return tuple(task for task, there in has.items() if there)
 
     @property
     def _looks(self) -> bool:
