@@ -1,4 +1,4 @@
-"""From the interaction head's logits to a Scene's interactions: words, the regions they mean, and "acts on"."""
+"""From the interaction head's logits to a Scene: what its instruments are called, do, and "act on"."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from describer.seg.vocabulary import Vocabulary
 from describer.types import Interaction, Region, Relation, Scene
 
 _REACH = 0.023  # of the view's longer side: so far from the tip a target is a third (1 / e) as likely as at it
+_NEVER = 1e-3  # neither source is ever surer than this that an instrument is not of a kind
 _LIKELY = 0.02  # less likely than this nothing is acted on
 
 
@@ -44,6 +45,26 @@ def tool_scores(regions: Sequence[Region], said: ToolLogits) -> list[ToolScores]
     return [
         ToolScores(region.score * instrument, verb, target) for region, instrument, verb, target in zip(regions, *each)
     ]
+
+
+def with_names(
+    scene: Scene, regions: Sequence[Region], said: ToolLogits, votes: np.ndarray, names: Sequence[str]
+) -> Scene:
+    """The scene with its instruments `regions` called what their pixels and their tips say together.
+
+    ``votes`` (T, I) are the mean probabilities of the instruments ``names`` over each region, logits (1, T, I). The
+    pixels of a long shaft say little of its kind and the head sees nothing but the tip: each is right less often.
+    """
+    tips = said.instrument[0].softmax(-1).cpu().numpy()
+    of_pixels = votes / np.maximum(votes.sum(1, keepdims=True), _NEVER)
+    both = np.maximum(of_pixels, _NEVER) * np.maximum(tips, _NEVER)
+    both /= both.sum(1, keepdims=True)
+    called = {}
+    for region, vote, shares in zip(regions, votes, both, strict=True):
+        best = int(shares.argmax())
+        score = min(float(vote.sum() * shares[best]), 1.0)
+        called[region.id] = replace(region, label=names[best], score=round(score, 4))
+    return replace(scene, regions=tuple(called.get(region.id, region) for region in scene.regions))
 
 
 def with_interactions(scene: Scene, regions: Sequence[Region], said: ToolLogits, words: Vocabulary) -> Scene:

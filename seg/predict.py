@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from describer.errors import DescriberError, ModelError
-from describer.seg.actions import ToolScores, tip_boxes, tool_scores, with_interactions
+from describer.seg.actions import ToolScores, tip_boxes, tool_scores, with_interactions, with_names
 from describer.seg.config import SceneConfig
 from describer.seg.image import to_pixels
 from describer.seg.interaction import ToolLogits
@@ -155,7 +155,20 @@ class ScenePredictor:
     def _with_interactions(self, scene: Scene, output: SceneOutput, row: int) -> Scene:
         instruments = _instruments(scene)
         said = self._said(instruments, output, row)
-        return scene if said is None else with_interactions(scene, instruments, said, self.model.config.vocabulary)
+        if said is None:
+            return scene
+        config = self.model.config
+        names = [config.class_names[k] for k in config.instrument_classes]
+        scene = with_names(scene, instruments, said, self._votes(instruments, output, row), names)
+        return with_interactions(scene, _instruments(scene), said, config.vocabulary)
+
+    def _votes(self, instruments: Sequence[Region], output: SceneOutput, row: int) -> np.ndarray:
+        """The mean probability of each kind of instrument over each region (T, I)."""
+        probabilities = output.logits[row].float().softmax(0)  # type: ignore[index]
+        kinds = probabilities[list(self.model.config.instrument_classes)].cpu()
+        shares = region_shares(instruments, (kinds.shape[1], kinds.shape[2]))[0]
+        votes = torch.einsum("ihw,thw->ti", kinds, shares) / shares.sum((1, 2)).clamp(min=1e-6)[:, None]
+        return votes.numpy()
 
     @torch.inference_mode()
     def _said(self, instruments: Sequence[Region], output: SceneOutput, row: int) -> ToolLogits | None:
