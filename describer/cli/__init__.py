@@ -17,6 +17,7 @@ from describer.cli import (
     bench_confidence,
     bench_demo,
     bench_guard,
+    bench_lora,
     bench_vqa,
     cloud,
     data,
@@ -61,6 +62,7 @@ app.add_typer(data.app, name="data")
 bench.app.command("demo")(bench_demo.demo)
 bench.app.command("confidence")(bench_confidence.confidence)
 bench.app.command("guard")(bench_guard.guard)
+bench.app.command("lora")(bench_lora.lora)
 bench.app.command("vqa")(bench_vqa.vqa)
 app.add_typer(bench.app, name="bench")
 
