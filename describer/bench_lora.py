@@ -83,7 +83,7 @@ def lora_bench(bench: LoraBench, out: Path, say: Callable[[str], None] = lambda 
 def to_text(found: dict[str, Any]) -> str:
     """The table for a terminal."""
     scores, run = found["scores"], found["run"]
-    rows = [_HEAD]
+    rows: list[tuple[str, ...]] = [_HEAD]
     for name in ("base", "base + adapter"):
         row = scores[name]
         rows.append((name, *(f"{row[key]:.3f}" for key in ("entity_f1", "hallucination", "cider_d"))))
@@ -138,7 +138,7 @@ def region_note(scene: Scene, region: Region) -> str:
     if region.kind == "instrument":
         parts.append(f"tip {tip_place(region)}")
         parts += [f"on: {_names(acted_on)}"] if acted_on else []
-        beside = [other for other in contacts_of(scene, region) if other not in acted_on]
+        beside = tuple(other for other in contacts_of(scene, region) if other not in acted_on)
     else:
         parts.append(size_word(region.area_fraction))
         beside = contacts_of(scene, region)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from describer.caches import HELD_OUT_SEED, LOOKS, TOOLS, real_caches, rendered_cache
+from describer.caches import HELD_OUT_SEED, TOOLS, real_caches, rendered_cache
 from describer.cards import language_card, scene_card
 from describer.composites import composited_cache
 from describer.detection import box_scores, real_boxes, rendered_boxes
@@ -62,8 +62,6 @@ _REAL_SHARES = {
 }
 # Instruments on real tissue. At twice this share the model saw instruments where there were none.
 _COMPOSITED_SHARE = 0.10
-_LOOKED_SHARE = 0.18  # frames rendered large, beside the others
-_LOOKS_SEED = 560_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,14 +196,12 @@ def _scene_sources(
     """What a stage may see."""
     words = config.vocabulary
     say(f"rendering {frames} training scenes (kept in {work})")
-    rendered = []
+    rendered = {}
     for procedure, share in _RENDERED_SHARES.items():
         folder = rendered_cache(work / f"rendered-{procedure}", 0, int(share * frames), words, procedure)
-        rendered.append((CachedDataset(folder), share))
-    alone = [Source(dataset, share) for dataset, share in rendered]
-    count = max(8, round(_LOOKED_SHARE * frames))
-    looked = [Source(CachedDataset(rendered_cache(work / "rendered-looks", _LOOKS_SEED, count, words, LOOKS)))]
-    known = {"rendered": alone, "looks": looked}
+        rendered[procedure] = Source(CachedDataset(folder), share)
+    alone = list(rendered.values())
+    known = {"rendered": alone, "looks": [rendered[procedure] for procedure in rendered if procedure != TOOLS]}
     if real is None:
         return {"plain": alone, "further": alone} | known
     caches = real_caches(work / "real-train", Path(real), "train", words)
@@ -215,13 +211,13 @@ def _scene_sources(
     pasted = Source(
         CachedDataset(composited_cache(work / "composited", Path(real), count, 0, words)), _COMPOSITED_SHARE
     )
-    return {"plain": _filled(rendered, mixed), "further": _filled(rendered, [*mixed, pasted])} | known
+    return {"plain": _filled(alone, mixed), "further": _filled(alone, [*mixed, pasted])} | known
 
 
-def _filled(rendered: list[tuple[CachedDataset, float]], others: list[Source]) -> list[Source]:
+def _filled(rendered: list[Source], others: list[Source]) -> list[Source]:
     """The others at their shares, rendered scenes for the rest of every batch."""
     left = 1.0 - sum(source.weight for source in others)
-    return [*(Source(dataset, left * share) for dataset, share in rendered), *others]
+    return [*(replace(source, weight=left * source.weight) for source in rendered), *others]
 
 
 def _told_scene(say: Progress) -> Callable[[StepNews], None]:

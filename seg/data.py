@@ -41,7 +41,7 @@ from describer.seg.image import TRAIN_HW
 from describer.seg.looks import MAX_PARTS, REGION_WORDS, VIEW_WORDS
 from describer.seg.vocabulary import MAX_TOOLS
 
-CACHE_HW = (256, 320)
+CACHE_HW = (320, 400)
 _DTYPES: dict[str, type] = {
     "images": np.uint8,
     "labels": np.uint8,

@@ -81,8 +81,8 @@ def test_rendered_instruments_come_with_their_deeds(tmp_path: Path) -> None:
     assert any((row.tool_labels[:, 1] > 0).any() for row in rows)
 
 
-def test_frames_with_looks_tell_them_of_every_part(tmp_path: Path) -> None:
-    data = CachedDataset(caches.rendered_cache(tmp_path / "a", 7, 3, WORDS, caches.LOOKS, workers=1))
+def test_rendered_scenes_tell_the_looks_of_every_part(tmp_path: Path) -> None:
+    data = CachedDataset(caches.rendered_cache(tmp_path / "a", 7, 3, WORDS, "mixed", workers=1))
     for i in range(3):
         row = data[i]
         assert row.parts is not None and (row.view >= 0).all()
