@@ -38,12 +38,37 @@ def test_each_source_gets_what_it_is_worth_from_the_other_half(rows):
     assert after[2] < 0.06 < before[2]
 
 
-def test_a_kind_has_its_own_curve_where_there_are_enough(rows):
+def test_a_kind_has_its_own_curve_where_its_source_gave_enough(rows):
     assert set(answer_curves(rows, range(900))) == {
         "answer of the scene", "answer of the scene to count", "answer of the model", "answer of the model to colour",
     }  # fmt: skip
-    assert set(answer_curves(rows, range(60))) == {"answer of the model"}
+    assert set(answer_curves(rows, range(60))) == {"answer of the model", "answer of the model to colour"}
     assert answer_curves(rows, range(9)) == {}
+
+
+def test_few_answers_of_a_kind_move_its_curve_less_than_many():
+    """Half of all are right at 0.5, none of "rare"."""
+    curves = {}
+    for few in (3, 60):
+        questions, answers = [], {}
+        for i in range(200 + few):
+            question = Question(str(i), (), f"v{i}", "What?", ("right",), "t")
+            questions.append(question)
+            said = "wrong" if i >= 200 or i % 2 else "right"
+            answers[PLAIN, question.id] = Said(said, 0.5, by="scene", kind="rare" if i >= 200 else "count")
+        curves[few] = answer_curves(scored(questions, answers, {})[0], range(200 + few))
+    few, many = (curves[n]["answer of the scene to rare"](0.5) for n in (3, 60))
+    assert many < 0.15 < few < curves[3]["answer of the scene to count"](0.5) == pytest.approx(0.5, abs=0.03)
+
+
+def test_a_confidence_that_misleads_is_not_turned_round():
+    questions = [Question(str(i), (), f"v{i}", "What?", ("right",), "t") for i in range(80)]
+    answers = {
+        (PLAIN, q.id): Said("right" if i % 2 else "wrong", 0.2 if i % 2 else 0.9, by="scene", kind="count")
+        for i, q in enumerate(questions)
+    }
+    curve = answer_curves(scored(questions, answers, {})[0], range(80))["answer of the scene"]
+    assert curve(0.2) == curve(0.9) == pytest.approx(0.5, abs=0.01)
 
 
 def test_an_unknown_kind_is_judged_by_who_answers_and_an_unknown_source_not_at_all(rows):
