@@ -24,7 +24,6 @@ from describer.scores import language_scores
 from describer.seg.adapters import plain_state_dict
 from describer.seg.config import SceneConfig
 from describer.seg.data import CachedDataset, Source
-from describer.seg.image import TRAIN_HW
 from describer.seg.model import SceneModel
 from describer.seg.predict import ScenePredictor
 from describer.seg.scoring import evaluate_scene
@@ -64,6 +63,10 @@ _REAL_SHARES = {
 _COMPOSITED_SHARE = 0.10
 
 
+# Larger than the default: tips are what tells instruments apart, and a few pixels wide.
+_HW = (280, 350)
+
+
 @dataclass(frozen=True, slots=True)
 class _Stage:
     """One leg of the scene model's training: its share of the minutes, learning rate and input height and width.
@@ -76,7 +79,7 @@ class _Stage:
     stage: str
     share: float
     lr: float
-    hw: tuple[int, int] = TRAIN_HW
+    hw: tuple[int, int] = _HW
     sees: str = "plain"
 
 
