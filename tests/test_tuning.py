@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ TINY = {"hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 2, "pa
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few frames, a tiny backbone and budgets in steps; nothing else differs from the real preset."""
+    """Few frames, small ones, a tiny backbone and budgets in steps; nothing else differs from the real preset."""
     whole = tuning.embedded_scene_config().to_dict()
     config = SceneConfig(
         **{**whole, "backbone": TINY | {"use_mask_token": False}, "feature_layers": [1, 2, 3, 4], "decoder_width": 16}
@@ -29,7 +30,10 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tuning, "BOXED_FRAMES", 2)
     monkeypatch.setattr(tuning, "TOKENIZER_FRAMES", 3)
     monkeypatch.setattr(tuning, "SCORED_FRAMES", 1)
-    monkeypatch.setattr(caches, "CACHE_HW", (240, 300))
+    monkeypatch.setattr(caches, "_RENDERED_WH", (320, 256))
+    monkeypatch.setattr(caches, "CACHE_HW", (160, 200))
+    stages = tuple(replace(stage, hw=(112, 140)) for stage in tuning._SCENE_STAGES)
+    monkeypatch.setattr(tuning, "_SCENE_STAGES", stages)
 
     def steps(kind, count):
         return lambda minutes=None, **more: kind(**{**more, "steps": count, "batch_size": 2})
