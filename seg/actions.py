@@ -1,4 +1,4 @@
-"""From the interaction head's logits to a Scene: what its instruments are called, do, and "act on"."""
+"""From the interaction head's logits to a Scene's interactions: words, the regions they mean, and "acts on"."""
 
 from __future__ import annotations
 
@@ -8,23 +8,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from describer.geometry import raster_of, tip_box, tip_distance
+from describer.geometry import tip_box, tip_distance
 from describer.seg.interaction import ToolLogits
 from describer.seg.vocabulary import Vocabulary
 from describer.types import Interaction, Region, Relation, Scene
 
 _REACH = 0.023  # of the view's longer side: so far from the tip a target is a third (1 / e) as likely as at it
-_NEVER = 1e-3  # neither source is ever surer than this that an instrument is not of a kind
 _LIKELY = 0.02  # less likely than this nothing is acted on
 
 
-def tip_boxes(regions: Sequence[Region]) -> torch.Tensor:
-    """The working end of each instrument as shares of width and height (1, T, 4), as `InteractionHead` takes them."""
+def tip_boxes(masks: Sequence[np.ndarray]) -> torch.Tensor:
+    """The working end of each instrument, of bool masks (h, w) best given as rasters, as shares of width and height
+    (1, T, 4): what `InteractionHead` takes."""
     boxes = []
-    for region in regions:
-        small = raster_of(region.mask)
-        height, width = small.shape
-        x0, y0, x1, y1 = tip_box(small)
+    for mask in masks:
+        height, width = mask.shape
+        x0, y0, x1, y1 = tip_box(mask)
         boxes.append((x0 / width, y0 / height, x1 / width, y1 / height))
     return torch.tensor([boxes], dtype=torch.float32)
 
@@ -45,26 +44,6 @@ def tool_scores(regions: Sequence[Region], said: ToolLogits) -> list[ToolScores]
     return [
         ToolScores(region.score * instrument, verb, target) for region, instrument, verb, target in zip(regions, *each)
     ]
-
-
-def with_names(
-    scene: Scene, regions: Sequence[Region], said: ToolLogits, votes: np.ndarray, names: Sequence[str]
-) -> Scene:
-    """The scene with its instruments `regions` called what their pixels and their tips say together.
-
-    ``votes`` (T, I) are the mean probabilities of the instruments ``names`` over each region, logits (1, T, I). The
-    pixels of a long shaft say little of its kind and the head sees nothing but the tip: each is right less often.
-    """
-    tips = said.instrument[0].softmax(-1).cpu().numpy()
-    of_pixels = votes / np.maximum(votes.sum(1, keepdims=True), _NEVER)
-    both = np.maximum(of_pixels, _NEVER) * np.maximum(tips, _NEVER)
-    both /= both.sum(1, keepdims=True)
-    called = {}
-    for region, vote, shares in zip(regions, votes, both, strict=True):
-        best = int(shares.argmax())
-        score = min(float(vote.sum() * shares[best]), 1.0)
-        called[region.id] = replace(region, label=names[best], score=round(score, 4))
-    return replace(scene, regions=tuple(called.get(region.id, region) for region in scene.regions))
 
 
 def with_interactions(scene: Scene, regions: Sequence[Region], said: ToolLogits, words: Vocabulary) -> Scene:

@@ -158,14 +158,16 @@ def _shares(codes: Tensor, wanted: range, hw: tuple[int, int]) -> Tensor:
 
 def region_shares(regions: Sequence[Region], hw: tuple[int, int]) -> Tensor:
     """As `part_shares`, of the masks of a scene's regions (1, R, h, w)."""
-    if not regions:
-        return torch.zeros(1, 0, *hw)
+    return mask_shares([raster_of(region.mask) for region in regions], hw)[None]
+
+
+def mask_shares(masks: Sequence[np.ndarray], hw: tuple[int, int]) -> Tensor:
+    """The share of each cell of an (h, w) grid that each of some bool masks of any size fills (R, h, w)."""
+    if not masks:
+        return torch.zeros(0, *hw)
     size_wh = (hw[1], hw[0])
-    shares = [
-        cv2.resize(raster_of(region.mask).astype(np.float32), size_wh, interpolation=cv2.INTER_AREA)
-        for region in regions
-    ]
-    return torch.from_numpy(np.stack(shares))[None]
+    shares = [cv2.resize(mask.astype(np.float32), size_wh, interpolation=cv2.INTER_AREA) for mask in masks]
+    return torch.from_numpy(np.stack(shares))
 
 
 def with_looks(scene: Scene, image: np.ndarray, said: LookLogits | None) -> Scene:

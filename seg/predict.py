@@ -18,13 +18,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from describer.errors import DescriberError, ModelError
-from describer.seg.actions import ToolScores, tip_boxes, tool_scores, with_interactions, with_names
+from describer.geometry import raster, raster_of
+from describer.seg.actions import ToolScores, tip_boxes, tool_scores, with_interactions
 from describer.seg.config import SceneConfig
 from describer.seg.image import to_pixels
 from describer.seg.interaction import ToolLogits
-from describer.seg.looks import region_shares, with_looks
+from describer.seg.looks import mask_shares, region_shares, with_looks
 from describer.seg.model import SceneModel, SceneOutput, disparity_to_depth, interpolate
-from describer.seg.regions import WORK_PX, build_scene, find_parts
+from describer.seg.naming import named
+from describer.seg.regions import WORK_PX, Part, build_scene, find_parts
 from describer.seg.shafts import surround
 from describer.taxonomy import Taxonomy, load_taxonomy
 from describer.types import Activity, Region, Scene
@@ -147,35 +149,36 @@ class ScenePredictor:
         if output.disparity is not None:
             disparity = interpolate(output.disparity[0][row : row + 1], work_hw)[0, 0].cpu().numpy()
         parts = find_parts(probabilities, disparity, self.model.config.class_names, self.taxonomy)
+        parts = self._named(parts, output, row)
         scene = build_scene(parts, (hw[1], hw[0]), self._activity(output, row))
         if depth and disparity is not None:
             scene = replace(scene, depth=_view_depth(disparity, probabilities[0]))
         return self._with_interactions(self._with_phase(scene, output, row), output, row)
 
+    def _named(self, parts: list[Part], output: SceneOutput, row: int) -> list[Part]:
+        """The parts with their instruments named by the interaction head as well."""
+        tools = [part for part in parts if part.kind == "instrument"]
+        said = self._said([raster(part.mask) for part in tools], output, row)
+        if said is None:
+            return parts
+        config = self.model.config
+        kinds = output.logits[row].float().softmax(0)[list(config.instrument_classes)].cpu()  # type: ignore[index]
+        shares = mask_shares([part.mask for part in tools], (kinds.shape[1], kinds.shape[2]))
+        votes = torch.einsum("ihw,thw->ti", kinds, shares) / shares.sum((1, 2)).clamp(min=1e-6)[:, None]
+        names = [config.class_names[k] for k in config.instrument_classes]
+        return [*named(tools, said, votes.numpy(), names), *(part for part in parts if part.kind != "instrument")]
+
     def _with_interactions(self, scene: Scene, output: SceneOutput, row: int) -> Scene:
         instruments = _instruments(scene)
-        said = self._said(instruments, output, row)
-        if said is None:
-            return scene
-        config = self.model.config
-        names = [config.class_names[k] for k in config.instrument_classes]
-        scene = with_names(scene, instruments, said, self._votes(instruments, output, row), names)
-        return with_interactions(scene, _instruments(scene), said, config.vocabulary)
-
-    def _votes(self, instruments: Sequence[Region], output: SceneOutput, row: int) -> np.ndarray:
-        """The mean probability of each kind of instrument over each region (T, I)."""
-        probabilities = output.logits[row].float().softmax(0)  # type: ignore[index]
-        kinds = probabilities[list(self.model.config.instrument_classes)].cpu()
-        shares = region_shares(instruments, (kinds.shape[1], kinds.shape[2]))[0]
-        votes = torch.einsum("ihw,thw->ti", kinds, shares) / shares.sum((1, 2)).clamp(min=1e-6)[:, None]
-        return votes.numpy()
+        said = self._said([raster_of(region.mask) for region in instruments], output, row)
+        return scene if said is None else with_interactions(scene, instruments, said, self.model.config.vocabulary)
 
     @torch.inference_mode()
-    def _said(self, instruments: Sequence[Region], output: SceneOutput, row: int) -> ToolLogits | None:
+    def _said(self, masks: Sequence[np.ndarray], output: SceneOutput, row: int) -> ToolLogits | None:
         """The interaction head on each instrument's tip; None without the head or without instruments."""
-        if self.model.tools is None or output.tool_maps is None or not instruments:
+        if self.model.tools is None or output.tool_maps is None or not masks:
             return None
-        said: ToolLogits = self.model.tools(output.tool_maps[row : row + 1], tip_boxes(instruments).to(self.device))
+        said: ToolLogits = self.model.tools(output.tool_maps[row : row + 1], tip_boxes(masks).to(self.device))
         return said
 
     def tool_scores(self, images: Sequence[np.ndarray]) -> list[list[ToolScores]]:
@@ -184,7 +187,7 @@ class ScenePredictor:
         found = []
         for row, image in enumerate(images):
             instruments = _instruments(self._scene(output, row, image.shape[:2], depth=False))
-            said = self._said(instruments, output, row)
+            said = self._said([raster_of(region.mask) for region in instruments], output, row)
             found.append([] if said is None else tool_scores(instruments, said))
         return found
 

@@ -9,7 +9,7 @@ import torch
 from describer.errors import RecordError
 from describer.geometry import make_region, tip_box
 from describer.records import scene_from_dict, scene_to_dict
-from describer.seg.actions import tip_boxes, with_interactions, with_names
+from describer.seg.actions import tip_boxes, with_interactions
 from describer.seg.interaction import ToolLogits
 from describer.seg.vocabulary import Vocabulary
 from describer.types import Interaction, Relation, Scene
@@ -63,7 +63,7 @@ def test_interactions_survive_a_record_and_older_records_have_none() -> None:
 
 
 def test_the_tip_box_holds_the_end_that_lies_in_the_view() -> None:
-    x0, y0, x1, _ = tip_boxes(scene().regions[:1])[0, 0].tolist()
+    x0, y0, x1, _ = tip_boxes([scene().regions[0].mask.to_array()])[0, 0].tolist()
     assert 0.3 < x0 < 0.45 and x1 == pytest.approx(0.5, abs=0.02) and y0 == pytest.approx(30 / 80, abs=0.02)
     mask = np.zeros((80, 100), bool)
     mask[:20] = True
@@ -75,20 +75,3 @@ def test_a_scene_without_the_target_keeps_the_deed() -> None:
     assert [region.id for region in found.regions] == [1] and found.relations == ()
     assert (found.interactions[0].target, found.interactions[0].target_id) == ("liver", None)
     assert told(scene(), 1, 1).only([2]).interactions == ()
-
-
-@pytest.mark.parametrize(
-    ("votes", "tip", "called", "score"),
-    [
-        ((0.4, 0.3), (0.0, 0.0), "hook", 0.4),  # a tip that says nothing leaves the pixels' word and its score
-        ((0.4, 0.3), (0.0, 3.0), "grasper", 0.656),  # one that is sure overrules an undecided shaft
-        ((0.7, 0.01), (0.0, 3.0), "hook", 0.552),  # but not pixels that are surer still
-    ],
-)
-def test_an_instrument_is_called_what_its_pixels_and_its_tip_say_together(votes, tip, called, score) -> None:
-    where, none = scene(), torch.zeros(1, 1, 3)
-    logits = ToolLogits(torch.tensor([[tip]]), none, none)
-    found = with_names(where, where.regions[:1], logits, np.array([votes], np.float32), ("hook", "grasper"))
-    hook, organ = found.regions
-    assert hook.label == called and hook.mask == where.regions[0].mask and organ == where.regions[1]
-    assert hook.score == pytest.approx(score, abs=2e-3)
