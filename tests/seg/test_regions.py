@@ -144,6 +144,17 @@ def test_debris_is_dropped_and_polyps_are_counted():
     assert inside == {(1, 3), (2, 3)}
 
 
+def test_a_small_tissue_that_nobody_is_sure_of_is_left_out():
+    """Half the fat is doubted: as a small patch it goes, as a large one or a sure one it stays."""
+    for radius, sure, kept in ((40, 0.55, False), (40, 0.9, True), (90, 0.55, True)):
+        patch = disc((200, 180), radius, SIZE)
+        maps = probabilities(("fat", patch))
+        fat, liver = CORE_NAMES.index("fat"), CORE_NAMES.index("liver")
+        moved = maps[fat][patch] - sure
+        maps[fat][patch], maps[liver][patch] = sure, maps[liver][patch] + moved
+        assert bool(masks_of(scene_of(maps), "fat")) == kept
+
+
 def test_a_tissue_under_an_instrument_is_one_region():
     bar = rod((0, 180), (447, 180), 40, SIZE)
     scene = scene_of(probabilities(("grasper", bar)))
