@@ -147,7 +147,7 @@ def test_debris_is_dropped_and_polyps_are_counted():
 def test_a_small_tissue_that_nobody_is_sure_of_is_left_out():
     """Half the fat is doubted: as a small patch it goes, as a large one or a sure one it stays."""
     for radius, sure, kept in ((40, 0.55, False), (40, 0.9, True), (90, 0.55, True)):
-        patch = disc((200, 180), radius, SIZE)
+        patch = disc((200, 180), (radius, radius), SIZE)
         maps = probabilities(("fat", patch))
         fat, liver = CORE_NAMES.index("fat"), CORE_NAMES.index("liver")
         moved = maps[fat][patch] - sure
