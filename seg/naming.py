@@ -1,8 +1,8 @@
 """What each found instrument is: its pixels and its tip asked together.
 
 The pixels of a long shaft say little of its kind, and the interaction head sees nothing but the tip: each alone is
-right less often (of 156 found on 150 rendered frames pixels named 139, tips 141 and both 144). Pieces of one
-instrument that the network had called by two names are joined when both get one.
+right less often (of 156 found on 150 rendered frames pixels named 139, tips 141 and both 144). Pieces on one
+shaft that the network had called by two names are one instrument when both get the same.
 """
 
 from __future__ import annotations
@@ -10,14 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import cv2
 import numpy as np
 
 from describer.seg.interaction import ToolLogits
 from describer.seg.regions import Part
 
 _NEVER = 1e-3  # neither source is ever surer than this that an instrument is not of a kind
-_BESIDE_PX = 3
 
 
 def named(parts: Sequence[Part], said: ToolLogits, votes: np.ndarray, names: Sequence[str]) -> list[Part]:
@@ -27,27 +25,23 @@ def named(parts: Sequence[Part], said: ToolLogits, votes: np.ndarray, names: Seq
     of_pixels = votes / np.maximum(votes.sum(1, keepdims=True), _NEVER)
     both = np.maximum(of_pixels, _NEVER) * np.maximum(tips, _NEVER)
     both /= both.sum(1, keepdims=True)
-    called: list[tuple[Part, str]] = []
+    called: list[Part] = []
     for part, vote, shares in zip(parts, votes, both, strict=True):
         best = int(shares.argmax())
-        score = round(min(float(vote.sum() * shares[best]), 1.0), 4)
-        new, was = replace(part, label=names[best], score=score), part.label
-        whole = next((k for k, (other, before) in enumerate(called) if before != was and _one(other, new)), None)
-        if whole is None:
-            called.append((new, was))
+        new = replace(part, label=names[best], score=round(min(float(vote.sum() * shares[best]), 1.0), 4))
+        own = [k for k, other in enumerate(called) if new.shaft is not None and _key(other) == _key(new)]
+        if own:
+            called[own[0]] = _joined(called[own[0]], new)
         else:
-            called[whole] = (_joined(called[whole][0], new), was)
-    return [part for part, _ in called]
+            called.append(new)
+    return called
 
 
-def _one(first: Part, second: Part) -> bool:
-    if first.label != second.label:
-        return False
-    grown = cv2.dilate(first.mask.astype(np.uint8), np.ones((_BESIDE_PX, _BESIDE_PX), np.uint8)).astype(bool)
-    return bool((grown & second.mask).any())
+def _key(part: Part) -> tuple[int | None, str]:
+    return part.shaft, part.label
 
 
 def _joined(first: Part, second: Part) -> Part:
-    """Both as one, as sure and as near as its larger piece is."""
+    """Both as one: as near as the larger piece, as sure as the surer."""
     larger = max(first, second, key=lambda part: np.count_nonzero(part.mask))
     return replace(larger, mask=first.mask | second.mask, score=max(first.score, second.score))

@@ -7,6 +7,7 @@ the frame are debris and are dropped.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -38,13 +39,17 @@ _NEARER = 1.15
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """A region before it has a number: bool mask (h, w), label, score, median disparity (larger = nearer)."""
+    """A region before it has a number: bool mask (h, w), label, score, median disparity (larger = nearer).
+
+    Instruments on one shaft, which nothing but their names tells apart, have the same ``shaft``.
+    """
 
     mask: np.ndarray
     label: str
     kind: Kind
     score: float
     disparity: float | None = None
+    shaft: int | None = None
 
 
 def find_parts(
@@ -58,9 +63,14 @@ def find_parts(
     tools = [i for i, name in enumerate(class_names) if i and kinds[name] == "instrument"]
     winner = _without_specks(decide(probabilities, tools), tools)
     found = []
-    masks = [(_instrument_class(probabilities, mask, tools), mask) for mask in _instruments(winner, tools)]
-    for index, mask in _whole_loops(masks, class_names):
-        found.append(_part(mask, index, probabilities, disparity, class_names, kinds))
+    masks = [
+        (_instrument_class(probabilities, mask, tools), mask, shaft)
+        for shaft, pieces in enumerate(_instruments(winner, tools))
+        for mask in pieces
+    ]
+    for index, mask, shaft in _whole_loops(masks, class_names):
+        part = _part(mask, index, probabilities, disparity, class_names, kinds)
+        found.append(replace(part, shaft=shaft))
     for index, name in enumerate(class_names):
         if index == 0 or index in tools:
             continue
@@ -97,18 +107,25 @@ def _part(
     return Part(mask, name, kinds[name], round(min(score, 1.0), 4), near)
 
 
-def _whole_loops(masks: Sequence[tuple[int, np.ndarray]], class_names: Sequence[str]) -> list[tuple[int, np.ndarray]]:
+_Piece = tuple[int, np.ndarray, int]
+"""Class, mask and shaft."""
+
+
+def _whole_loops(masks: Sequence[_Piece], class_names: Sequence[str]) -> list[_Piece]:
     """Pieces of a wire loop joined: tissue shows through it and hides parts of it, and a scope carries one."""
-    loops = [(index, mask) for index, mask in masks if class_names[index] == _LOOP]
-    rest = [(index, mask) for index, mask in masks if class_names[index] != _LOOP]
-    return [*rest, (loops[0][0], np.logical_or.reduce([mask for _, mask in loops]))] if loops else rest
+    loops = [piece for piece in masks if class_names[piece[0]] == _LOOP]
+    rest = [piece for piece in masks if class_names[piece[0]] != _LOOP]
+    if not loops:
+        return rest
+    index, _, shaft = loops[0]
+    return [*rest, (index, np.logical_or.reduce([mask for _, mask, _ in loops]), shaft)]
 
 
 def class_map(probabilities: np.ndarray, tools: Sequence[int]) -> np.ndarray:
     """The class of each pixel (h, w) from probabilities (C, h, w), every instrument being of one class throughout."""
     winner = decide(probabilities, tools)
     settled = winner.copy()
-    for mask in _instruments(winner, tools):
+    for mask in itertools.chain.from_iterable(_instruments(winner, tools)):
         settled[mask] = _instrument_class(probabilities, mask, tools)
     return settled
 
@@ -120,15 +137,16 @@ def _instrument_class(probabilities: np.ndarray, mask: np.ndarray, tools: Sequen
     return tools[int(share.sum(axis=1).argmax())]
 
 
-def _instruments(winner: np.ndarray, tools: Sequence[int]) -> list[np.ndarray]:
+def _instruments(winner: np.ndarray, tools: Sequence[int]) -> list[list[np.ndarray]]:
+    """For each shaft the masks of what it seems to carry: one, or two of different names."""
     mask = np.isin(winner, tools)
     least = _DEBRIS["instrument"] * mask.size
     rim = view_rim(winner == 0)
-    parts: list[np.ndarray] = []
-    for part in components(mask, int(least)):
-        for piece in split_shafts(part, rim, least):
-            parts.extend(_by_label(piece, winner, tools, rim))
-    return parts
+    return [
+        _by_label(piece, winner, tools, rim)
+        for part in components(mask, int(least))
+        for piece in split_shafts(part, rim, least)
+    ]
 
 
 def _by_label(mask: np.ndarray, winner: np.ndarray, tools: Sequence[int], rim: np.ndarray) -> list[np.ndarray]:

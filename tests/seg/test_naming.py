@@ -14,10 +14,10 @@ NAMES = ("hook", "grasper")
 NONE = torch.zeros(1, 1, 3)
 
 
-def part(x0: int, x1: int, label: str = "hook") -> Part:
+def part(x0: int, x1: int, label: str = "hook", shaft: int | None = 0) -> Part:
     mask = np.zeros((80, 100), bool)
     mask[30:36, x0:x1] = True
-    return Part(mask, label, "instrument", 0.9, disparity=float(x1))
+    return Part(mask, label, "instrument", 0.9, float(x1), shaft)
 
 
 def said(*tips: tuple[float, float]) -> ToolLogits:
@@ -38,7 +38,7 @@ def test_an_instrument_is_called_what_its_pixels_and_its_tip_say_together(votes,
     assert found[0].score == pytest.approx(score, abs=2e-3)
 
 
-def test_pieces_that_had_two_names_and_get_one_are_one_instrument() -> None:
+def test_pieces_of_a_shaft_that_had_two_names_and_get_one_are_one_instrument() -> None:
     votes = np.array([[0.5, 0.4], [0.1, 0.8]], np.float32)
     pieces = [part(0, 50, "hook"), part(50, 80, "grasper")]
     whole = named(pieces, said((0.0, 3.0), (0.0, 3.0)), votes, NAMES)
@@ -48,9 +48,9 @@ def test_pieces_that_had_two_names_and_get_one_are_one_instrument() -> None:
     assert [each.label for each in two] == ["hook", "grasper"]
 
 
-def test_two_instruments_of_a_kind_stay_two() -> None:
+def test_instruments_with_shafts_of_their_own_stay_two() -> None:
     votes = np.array([[0.1, 0.8], [0.1, 0.8]], np.float32)
-    crossing = [part(0, 50, "grasper"), part(50, 80, "grasper")]
-    apart = [part(0, 40, "hook"), part(60, 80, "grasper")]
-    for pieces in (crossing, apart):
+    crossing = [part(0, 50, "hook", shaft=0), part(50, 80, "grasper", shaft=1)]
+    drawn = [part(0, 50, "grasper", shaft=None), part(50, 80, "grasper", shaft=None)]
+    for pieces in (crossing, drawn):
         assert len(named(pieces, said((0.0, 3.0), (0.0, 3.0)), votes, NAMES)) == 2
