@@ -14,18 +14,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
-
 from describer.errors import InputError, OutputError
 from describer.eval.reports.plain import aligned
 from describer.geometry import size_word
 from describer.instruction_data import DataBuild, build_data
-from describer.pictures import read_image
 from describer.prompts.facts import activity_of, contacts_of, listed, targets_of, tip_place
 from describer.prompts.grounding import ground
 from describer.records import to_line
 from describer.seg.synth import render
-from describer.synthesis import parallel, save_image, true_annotation
+from describer.synthesis import kept_frame, parallel
 from describer.taxonomy import load_taxonomy
 from describer.types import Annotation, Region, Scene
 from describer.vlm_training import RECIPE, VlmTraining, train_adapter
@@ -34,7 +31,6 @@ FRAME_WH = (640, 512)
 WARDS = 8
 HELD_OUT_SHARE = 0.25
 _FIRST_SEED = 990_000_000
-_JPEG = [cv2.IMWRITE_JPEG_QUALITY, 95]
 _HEAD = ("", "entity F1", "hallucination", "CIDEr-D")
 
 
@@ -114,10 +110,7 @@ def _ward(out: Path, ward: int, frames: int) -> Path:
 def _noted_frame(job: tuple[Path, str, int, int]) -> str:
     """Render a frame, keep its picture, give its record with notes."""
     folder, name, index, seed = job
-    frame = render(seed, "mixed", FRAME_WH)
-    source = f"{name}/{index:06d}.jpg"
-    save_image(folder / source, frame.image[..., ::-1], _JPEG)
-    record, _ = true_annotation(frame, source, index, read_image(folder / source))
+    record, _ = kept_frame(folder, f"{name}/{index:06d}.jpg", index, render(seed, "mixed", FRAME_WH))
     return to_line(noted(record))
 
 

@@ -51,7 +51,7 @@ def rendered_cache(
 ) -> Path:
     """Shards of ``n`` rendered scenes of seeds ``first_seed``...; shards that are there already are kept.
 
-    OutputError when the folder holds scenes of other seeds or another procedure.
+    OutputError when the folder holds scenes of other seeds, another procedure or another size.
     """
     check_origin(folder, {"first_seed": first_seed, "procedure": procedure})
     jobs = [
@@ -95,13 +95,15 @@ def _batched(frames: Iterator[LabelledFrame], size: int) -> Iterator[list[Labell
 
 
 def check_origin(folder: Path, origin: dict[str, int | str]) -> None:
-    """Mark a cache's folder with what its frames are made of; OutputError when it is marked otherwise."""
-    marker = folder / "seeds.json"
+    """Mark a cache's folder with what its frames are made of, and their size; OutputError when marked otherwise."""
+    marker, made_of = folder / "seeds.json", {**origin, "cache_hw": list(CACHE_HW)}
     folder.mkdir(parents=True, exist_ok=True)
     if not marker.is_file():
-        marker.write_text(json.dumps(origin))
-    elif json.loads(marker.read_text()) != origin:
-        raise OutputError(f"{folder} holds rendered scenes of other seeds; delete it or choose another folder.")
+        marker.write_text(json.dumps(made_of))
+    elif json.loads(marker.read_text()) != made_of:
+        raise OutputError(
+            f"{folder} holds rendered scenes of other seeds or another size; delete it or choose another folder."
+        )
 
 
 def _render_shard(job: tuple[Path, int, int, int, Vocabulary, str]) -> int:
@@ -157,7 +159,7 @@ def real_caches(folder: Path, index: Path, split: str, words: Vocabulary, most: 
     """
     done = folder / "sources.json"
     made_of = {"index": str(Path(index).resolve()), "split": split, "words": json.loads(json.dumps(asdict(words)))}
-    made_of |= {"most": most}
+    made_of |= {"most": most, "cache_hw": list(CACHE_HW)}
     if done.is_file():
         known = json.loads(done.read_text())
         if {key: known.get(key) for key in made_of} == made_of:

@@ -64,13 +64,17 @@ def true_annotation(
     return Annotation(ref, scene, true_descriptions(scene, looks, frame.view), made), looks
 
 
+def kept_frame(folder: Path, source: str, index: int, frame: SynthFrame) -> tuple[Annotation, dict[int, Appearance]]:
+    """Write a rendered frame's picture to ``folder/source``, a JPEG; its true record and the looks of its regions."""
+    save_image(folder / source, frame.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
+    return true_annotation(frame, source, index, read_image(folder / source))
+
+
 def _write_one(job: tuple[Path, int, int, str, tuple[int, int]]) -> tuple[str, list[str]]:
     out, index, seed, procedure, size_wh = job
     frame = render(seed, procedure, size_wh)
     name = f"{index:06d}"
-    image = out / "images" / f"{name}.jpg"
-    save_image(image, frame.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
-    record, looks = true_annotation(frame, f"images/{name}.jpg", index, read_image(image))
+    record, looks = kept_frame(out, f"images/{name}.jpg", index, frame)
     save_image(out / "masks" / f"{name}.png", frame.labels, FLAT_PNG)
     save_image(out / "instances" / f"{name}.png", frame.instances, FLAT_PNG)
     save_image(out / "depth" / f"{name}.png", _depth_levels(frame.depth), _SLOPE_PNG)

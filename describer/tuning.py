@@ -62,7 +62,6 @@ _REAL_SHARES = {
 # Instruments on real tissue. At twice this share the model saw instruments where there were none.
 _COMPOSITED_SHARE = 0.10
 
-
 # Larger than the default: tips are what tells instruments apart, and a few pixels wide.
 _HW = (280, 350)
 

@@ -32,6 +32,19 @@ def test_rendered_shards_are_kept_and_other_seeds_refused(tmp_path: Path) -> Non
         caches.rendered_cache(tmp_path / "a", 8, 3, WORDS)
 
 
+def test_frames_of_another_size_are_refused_and_real_ones_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caches.rendered_cache(tmp_path / "a", 7, 2, WORDS, workers=1)
+    index = _index(tmp_path, 1)
+    caches.real_caches(tmp_path / "real", index, "train", WORDS)
+    monkeypatch.setattr(caches, "CACHE_HW", (80, 100))
+    with pytest.raises(OutputError, match="another size"):
+        caches.rendered_cache(tmp_path / "a", 7, 2, WORDS)
+    found = caches.real_caches(tmp_path / "real", index, "train", WORDS)
+    assert CachedDataset(found["gae"])[0].image.shape == (80, 100, 3)
+
+
 def test_frames_of_tools_have_no_activity_and_are_another_origin(tmp_path: Path) -> None:
     folder = caches.rendered_cache(tmp_path / "a", 7, 2, WORDS, caches.TOOLS, workers=1)
     data = CachedDataset(folder)

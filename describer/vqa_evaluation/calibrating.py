@@ -61,7 +61,7 @@ class _Logistic:
     kinds: Mapping[str, float]
 
     def curve(self, kind: str | None, n: int) -> Curve:
-        """Points of the curve of a kind, or of one that has no intercept of its own, that ``n`` answers stand for."""
+        """Points of the curve of a kind, or of answers of none or of a kind never seen; ``n`` answers stand for it."""
         raw = _of_odds(np.linspace(-1, 1, _POINTS) * -_odds(np.array(_EDGE)))
         right = _of_odds(self.intercept + self.kinds.get(kind or "", 0.0) + self.slope * _odds(raw))
         return Curve(tuple(np.round(raw, 5).tolist()), tuple(np.round(right, 5).tolist()), n)
@@ -87,9 +87,9 @@ def _fit(sure: Sequence[float], right: Sequence[bool], kinds: Sequence[str]) -> 
         weights = np.zeros(inputs.shape[1])
         for _ in range(_STEPS):
             share = _of_odds(inputs @ weights)
-            slope = inputs.T @ (share - np.asarray(right, float)) + ridge * weights
+            gradient = inputs.T @ (share - np.asarray(right, float)) + ridge * weights
             curvature = (inputs * (share * (1 - share))[:, None]).T @ inputs + np.diag(ridge)
-            step = np.linalg.solve(curvature, slope)
+            step = np.linalg.solve(curvature, gradient)
             # All right, or all wrong, has no end: a ridge so faint would take its time there.
             weights = weights - np.clip(step, -1, 1)
             if np.abs(step).max() < 1e-6:
