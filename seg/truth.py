@@ -18,7 +18,7 @@ _MATCH_IOU = 0.3
 _STRIDE = 2  # matching and depth look at every second pixel: four times cheaper, same answer
 # One region an instrument or polyp; everything else is one region a label, as the scene model reports it.
 _COUNTED = ("instrument", "pathology")
-_TIP_REACH = 0.016  # of the width: what is nearer to a tip's own point is its tip
+_TIP_END, _TIP_REACH = 0.2, 0.03  # of the width: what is this near to a tip and ends this little short of it shows it
 _VISIBLE = 0.0015  # of the frame: less than this of a thing is not worth a region
 
 
@@ -98,9 +98,15 @@ def _seen(instances: np.ndarray, thing: SynthObject) -> bool:
     height, width = instances.shape
     if not (0 <= x < width and 0 <= y < height):
         return False
-    reach = max(2, round(_TIP_REACH * width))
-    around = instances[max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1]
-    return bool((around == thing.instance_id).any())
+    ys, xs = np.nonzero(instances == thing.instance_id)
+    if not len(xs):
+        return False
+    ahead = np.array([x - xs.mean(), y - ys.mean()])
+    away = np.stack((xs - x, ys - y))
+    near = np.hypot(*away) < _TIP_END * width
+    # Open jaws end beside the tip's own point, which lies between them.
+    short = -(ahead @ away[:, near]) / max(float(np.hypot(*ahead)), 1.0)
+    return bool(near.any() and short.min() < _TIP_REACH * width)
 
 
 def _with_actions(scene: Scene, frame: SynthFrame, matched: Mapping[int, SynthObject]) -> Scene:

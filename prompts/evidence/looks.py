@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from describer.geometry import tip_xy
 from describer.prompts.evidence.found import Evidence, Groups, first_of
 from describer.prompts.evidence.reading import Query
 from describer.prompts.questions.base import ids_of, yes_no
@@ -34,6 +35,8 @@ _OF_VIEW: Mapping[str, Callable[[View, Query], str]] = {
     "disturbs": lambda view, query: view_sentence(view),
 }
 
+_RIM = 0.02  # of width or height
+
 
 def _is(true: bool, query: Query) -> str:
     return yes_no(true != query.negated)
@@ -42,6 +45,18 @@ def _is(true: bool, query: Query) -> str:
 def of_region(scene: Scene, query: Query, groups: Groups) -> Evidence:
     """How the regions look that are asked of."""
     return looks_of(query, first_of(groups))
+
+
+def tip_visible(scene: Scene, query: Query, groups: Groups) -> Evidence:
+    """An instrument that ends at the rim of the picture has its working end outside."""
+    about = first_of(groups)
+    if query.unclear or any(region.kind != "instrument" for region in about):
+        return of_region(scene, query, groups)
+    inside = {min(x, y, 1 - x, 1 - y) > _RIM for x, y in (tip_xy(region.mask) for region in about)}
+    if len(inside) != 1:
+        return of_region(scene, query, groups)
+    sure = min(region.score for region in about)
+    return Evidence("tip visible", _is(inside == {True}, query), ids_of(about), round(sure, 4))
 
 
 def looks_of(query: Query, about: list[Region], besides: tuple[Region, ...] = ()) -> Evidence:

@@ -83,8 +83,7 @@ _ANSWERS: Mapping[str, _Answer] = {
     "hop place": deeds.hop_place,
     **dict.fromkeys(("hop count", "count actors"), deeds.hop_count),
     "hop touches": deeds.hop_touches,
-    **dict.fromkeys(
-        ("colour", "jaws", "jaws open", "cover", "covered with", "glare", "sharp", "tip visible"), looks.of_region
-    ),
+    **dict.fromkeys(("colour", "jaws", "jaws open", "cover", "covered with", "glare", "sharp"), looks.of_region),
+    "tip visible": looks.tip_visible,
     **dict.fromkeys(("smoke", "blood", "view glare", "dirt", "blur", "disturbs", "clear"), looks.of_view),
 }

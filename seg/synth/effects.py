@@ -91,18 +91,23 @@ def lens(rng: Rng, image: Array) -> tuple[Array, bool, bool]:
     sigma = rng.uniform(0.0045, 0.009) * w if blurred else rng.uniform(0.0005, 0.0028) * w
     image = _planewise(image, max(sigma, 0.35))
     dirty = bool(rng.random() < 0.08)
-    if dirty:
-        spots = np.zeros((max(8, h // 4), max(8, w // 4)), np.float32)
-        for _ in range(int(rng.integers(2, 7))):
-            centre = (int(rng.uniform(0, w / 4)), int(rng.uniform(0, h / 4)))
-            axes = (int(w * rng.uniform(0.008, 0.03)), int(w * rng.uniform(0.006, 0.02)))
-            cv2.ellipse(spots, centre, axes, rng.uniform(0, 180), 0, 360, 1.0, -1)
-        spots = cv2.resize(cv2.GaussianBlur(spots, (0, 0), max(0.8, w / 320)), (w, h)) * np.float32(0.85)
-        gain, haze = rng.uniform(0.8, 1.1), rng.uniform(0.0, 0.08)
-        for plane in image:
-            soft = cv2.resize(plane, (max(4, w // 12), max(4, h // 12)), interpolation=cv2.INTER_AREA)
-            plane[:] += spots * (cv2.resize(soft * gain + haze, (w, h)) - plane)
-    return image, blurred, dirty
+    return (smudged(rng, image) if dirty else image), blurred, dirty
+
+
+def smudged(rng: Rng, image: Array) -> Array:
+    """Smears and drops on the front lens, (3, H, W): what lies behind them is out of focus and veiled."""
+    h, w = image.shape[1:]
+    spots = np.zeros((max(8, h // 4), max(8, w // 4)), np.float32)
+    for _ in range(int(rng.integers(2, 7))):
+        centre = (int(rng.uniform(0.1, 0.9) * w / 4), int(rng.uniform(0.1, 0.9) * h / 4))
+        axes = (int(w * rng.uniform(0.012, 0.035)), int(w * rng.uniform(0.008, 0.022)))
+        cv2.ellipse(spots, centre, axes, rng.uniform(0, 180), 0, 360, 1.0, -1)
+    spots = cv2.resize(cv2.GaussianBlur(spots, (0, 0), max(0.8, w / 400)), (w, h)) * np.float32(0.9)
+    gain, haze = rng.uniform(0.7, 0.9), rng.uniform(0.14, 0.3)
+    for plane in image:
+        soft = cv2.resize(plane, (max(4, w // 16), max(4, h // 16)), interpolation=cv2.INTER_AREA)
+        plane[:] += spots * (cv2.resize(soft * gain + haze, (w, h)) - plane)
+    return image
 
 
 def _planewise(image: Array, sigma_px: float) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import cv2
 import numpy as np
 
 from describer.colours import BLOWN_REGION, BLOWN_VIEW, is_blown, mean_colour, name_colour
@@ -33,6 +34,8 @@ _BUILDERS = {"laparoscopy": laparoscopy.build, "esd": esd.build, "colonoscopy": 
 SMALLEST_SIDE_PX = 96
 # Objects with less of the frame than this are not described, and their pixels are ignored.
 _SMALLEST = 0.0004
+_SOME_BLOOD = 0.008  # of the view
+_REDDER = 0.04  # more of the light is red than around it: less is not seen as blood
 
 
 def render(seed: int, procedure: str = "mixed", size_wh: tuple[int, int] = (640, 512)) -> SynthFrame:
@@ -152,17 +155,33 @@ def _appearance(pixels: Array, cover: dict[str, Array], label: str, draft: Draft
     return Appearance(name_colour(mean_colour(pixels)), name, bool(blown.mean() > BLOWN_REGION), sharp, state)
 
 
+def redder(picture: Array, part: Array, inside: Array) -> Array:
+    """Where ``part`` (H, W) of a picture (H, W, 3) is redder than what lies around it: what one sees as blood."""
+    light = picture.astype(np.float32) + 8  # the red share of near black means nothing
+    red = light[..., 0] / light.sum(2)
+
+    def mean(of: Array, reach: float) -> Array:
+        size = (2 * int(reach * red.shape[1]) + 1,) * 2
+        total, count = (cv2.boxFilter(x, -1, size, normalize=False) for x in (red * of, of.astype(np.float32)))
+        return np.where(count > 0, total / np.maximum(count, 1), 0.0)
+
+    redder: Array = mean(part, 0.015) - mean(inside & ~part, 0.08) > _REDDER
+    return redder
+
+
 def _view(stage: Stage, picture: Array, inside: Array, blurred: bool, dirty: bool) -> View:
     """The view's disturbances, measured on what was drawn."""
     step = 4 if inside.size > 60000 else 2
     seen = np.nonzero(inside[::step, ::step])
     smoke = float(stage.canvas.cover["smoke"][::step, ::step][seen].mean())
-    pooled = stage.canvas.labels[::step, ::step][seen] == CORE_NAMES.index("blood")
-    blood = float((pooled | (stage.canvas.cover["blood"][::step, ::step][seen] > 0.45)).mean())
+    bloody = stage.canvas.labels[::step, ::step] == CORE_NAMES.index("blood")
+    bloody = (bloody | (stage.canvas.cover["blood"][::step, ::step] > 0.45)) & inside[::step, ::step]
+    stands_out = bloody & redder(picture[::step, ::step], bloody, inside[::step, ::step])
+    blood = float(bloody[seen].mean()) if stands_out[seen].mean() > _SOME_BLOOD else 0.0
     blown = float(is_blown(picture[::step, ::step][seen]).mean())
     return View(
         smoke="heavy" if smoke > 0.4 else ("light" if smoke > 0.12 else "none"),
-        blood="a lot" if blood > 0.07 else ("some" if blood > 0.008 else "none"),
+        blood="a lot" if blood > 0.07 else ("some" if blood > _SOME_BLOOD else "none"),
         glare=blown > BLOWN_VIEW,
         blur=blurred,
         dirt=dirty,

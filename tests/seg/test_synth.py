@@ -10,7 +10,9 @@ import pytest
 from describer.colours import name_colour
 from describer.errors import DescriberError
 from describer.seg.synth import COLOUR_WORDS, CORE_NAMES, PROCEDURES, SynthFrame, render, render_tools
+from describer.seg.synth.effects import smudged
 from describer.seg.synth.laparoscopy import EVENTS
+from describer.seg.synth.render import redder
 from describer.seg.synth.scene import COLONOSCOPY_ACTIVITIES, ESD_ACTIVITIES, IGNORE, LAPAROSCOPY_ACTIVITIES
 from describer.taxonomy import load_taxonomy
 
@@ -152,3 +154,21 @@ def test_bad_arguments_are_named(arguments: tuple[int, str, tuple[int, int]], na
 def test_frames_of_tools_refuse_the_same(seed: int, size_wh: tuple[int, int], named: str) -> None:
     with pytest.raises(DescriberError, match=named):
         render_tools(seed, size_wh)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_dirt_on_the_lens_can_be_seen(seed: int) -> None:
+    clean = np.random.default_rng(seed).uniform(0.1, 0.6, (3, 256, 320)).astype(np.float32)
+    change = np.abs(smudged(np.random.default_rng(seed), clean.copy()) - clean).mean(0)
+    assert 0.003 < (change > 0.05).mean() < 0.3
+
+
+def test_blood_is_what_is_redder_than_around_it() -> None:
+    picture = np.full((128, 160, 3), (200, 150, 140), np.uint8)
+    spot, everywhere = np.zeros((128, 160), bool), np.ones((128, 160), bool)
+    spot[50:70, 60:90] = True
+    assert not redder(picture, spot, everywhere)[spot].any()
+    picture[spot] = (120, 20, 15)
+    assert redder(picture, spot, everywhere)[spot].mean() > 0.9
+    assert redder(picture, everywhere, everywhere).all()  # nothing but blood in view
+    assert not redder(picture.mean(2, keepdims=True).repeat(3, 2), spot, everywhere)[spot].any()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
 from describer.masks import iou
 from describer.seg.regions import add_region
-from describer.seg.synth import PROCEDURES, SynthFrame, render
-from describer.seg.truth import appearances, true_scene
+from describer.seg.synth import CORE_NAMES, PROCEDURES, SynthFrame, render
+from describer.seg.synth.scene import SynthObject
+from describer.seg.truth import appearances, true_scene, visible_tips
 from describer.taxonomy import load_taxonomy
-from describer.types import Scene
+from describer.types import Appearance, Scene, View
 
 CORE = load_taxonomy("core")
 
@@ -94,3 +96,32 @@ def test_looks_of_a_predicted_scene_need_the_label_and_the_place(frames: list[Sy
 def test_a_scene_of_another_size_is_refused(frames: list[SynthFrame]) -> None:
     with pytest.raises(ValueError, match="rendering"):
         appearances(Scene((10, 10)), frames[0])
+
+
+def _pointing_right(jaws: list[tuple[int, int]], tip_xy_px: tuple[float, float]) -> SynthFrame:
+    """A grasper from the left: a shaft to x = 80 and a line from there to each end of a jaw."""
+    instances = np.zeros((128, 160), np.uint8)
+    cv2.line(instances, (0, 64), (80, 64), 1, 8)
+    for end in jaws:
+        cv2.line(instances, (80, 64), end, 1, 3)
+    labels = instances * CORE_NAMES.index("grasper")
+    grasper = SynthObject(1, "grasper", Appearance(), tip_xy_px=tip_xy_px)
+    image, depth = np.zeros((128, 160, 3), np.uint8), np.full((128, 160), 0.5, np.float32)
+    return SynthFrame(image, labels, instances.astype(np.uint16), depth, "laparoscopy", "", (grasper,), View())
+
+
+@pytest.mark.parametrize(
+    ("jaws", "tip_xy_px", "seen"),
+    [
+        ([(110, 64)], (110.0, 64.0), True),
+        ([(106, 52), (106, 76)], (110.0, 64.0), True),  # open: the tip's own point is between the jaws
+        ([(92, 59), (92, 69)], (110.0, 64.0), False),  # something lies over the ends
+        ([(110, 64)], (170.0, 64.0), False),
+    ],
+)
+def test_a_tip_is_seen_where_the_instrument_reaches_it(
+    jaws: list[tuple[int, int]], tip_xy_px: tuple[float, float], seen: bool
+) -> None:
+    frame = _pointing_right(jaws, tip_xy_px)
+    scene, _ = true_scene(frame, load_taxonomy("core"))
+    assert visible_tips(scene, frame) == {scene.regions[0].id: seen}
