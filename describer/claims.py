@@ -46,9 +46,12 @@ _LEAD = re.compile(r"(?:,\s+and|,|;|\s+and|\s+or|\s+with)\s+(?:[\w]+\s+(?:of\s+)
 # Between two things of one list; "another" and "more" begin what is not the same thing, ", and" or a place what is said
 # of another one.
 _SAME_LIST = re.compile(r"(?:,| and) (?:the |an? )?", re.IGNORECASE)
+_OF_TIP = re.compile(r"\b(?:tips?|ends?) (?:(?:is|are|lies?) )?(?:(?:in|at|near) the )?$", re.IGNORECASE)
 _ITS_PLACE = re.compile(r"\s+(?:in|at|near) the\b", re.IGNORECASE)
 # "Next to" is nearer than this share of the view's longer side.
 _NEAR = 0.05
+# A thing is in a place that holds this share of it, or of which it fills this share; its tip in one this near to it.
+_MUCH, _FILLED, _TIP_NEAR = 0.15, 0.5, 0.03
 
 
 def faults(
@@ -81,8 +84,9 @@ def refuted(description: Description, scene: Scene, taxonomy: Taxonomy) -> list[
     absent, and that there is one more of what the same list has named.
 
     A place word belongs to the last mention before it in the same sentence. It is right when the region's
-    centroid or tip lies there or its mask reaches that cell at all; "from the left" is right when the mask
-    reaches that side. A count is refuted when the scene has fewer such regions, and in a description of the
+    centroid or tip lies there, or a good part of its mask, or the mask fills half of that cell; behind "tip in the"
+    when the tip lies there or beside it. No list names a place twice. "From the left" is right when the mask reaches
+    that side. A count is refuted when the scene has fewer such regions, and in a description of the
     whole scene also when it has more. "Touching" and "in contact with" need a contact, "next to" a gap of at most a
     twentieth of the view, "at work on" and "acts on" an action where the scene tells any. Where several regions
     could be meant, one of them is enough.
@@ -176,11 +180,17 @@ def _place_word(match: re.Match[str]) -> str:
 
 def _places_refuted(text: str, clause: tuple[int, int], label: str, regions: Sequence[Region]) -> list[Fault]:
     out = []
+    listed: list[re.Match[str]] = []
     for match in _PLACE.finditer(text, *clause):
-        place, true = _place_word(match), _places_of(regions)
+        place, of_tip = _place_word(match), _OF_TIP.search(text, clause[0], match.start())
+        true = frozenset().union(*(_tip_cells(r.mask) if of_tip else {r.place} | _cells(r.mask) for r in regions))
         if place not in true:
-            what = f"{label} in the {place}: its mask lies in the {regions[0].place}"
-            out.append(Fault(what, _backs_of_place(match, place, true)))
+            what = f"{label}'s tip in the {place}" if of_tip else f"{label} in the {place}"
+            out.append(Fault(f"{what}: its mask lies in the {regions[0].place}", _backs_of_place(match, place, true)))
+        listed = [*listed, match] if listed and _AND.fullmatch(text, listed[-1].end(), match.start()) else [match]
+        if place in map(_place_word, listed[:-1]):
+            backs = (*_backs_of_place(match, place, true - {place}), listed[-2].end())
+            out.append(Fault(f"{place}: named twice", backs))
     for match in _SIDE.finditer(text, *clause):
         side, sides = match.group(1).lower(), [_sides(region.mask) for region in regions]
         if not any(side in reached for reached in sides):
@@ -198,22 +208,30 @@ def _backs_of_place(match: re.Match[str], place: str, true: frozenset[str]) -> t
     return (match.start(2), match.start(1)) if half_right else (match.start(1),)
 
 
-def _places_of(regions: Sequence[Region]) -> frozenset[str]:
-    return frozenset().union(*({region.place} | _cells(region.mask) for region in regions))
+@functools.lru_cache(maxsize=4096)
+def _cells(encoded: Mask) -> frozenset[str]:
+    """The places that a mask has its tip in, much of itself in, or fills half; every place for a mask too thin to be
+    judged."""
+    mask = raster_of(encoded)
+    if not mask.any():
+        return frozenset(PLACES)
+    rows, columns = (np.minimum(3 * (np.arange(side) + 0.5) // side, 2).astype(int) for side in mask.shape)
+    cells = 3 * rows[:, None] + columns
+    held, whole = np.bincount(cells[mask], minlength=9), np.bincount(cells.ravel(), minlength=9)
+    there = np.flatnonzero((held >= _MUCH * held.sum()) | (held >= _FILLED * whole))
+    return frozenset({PLACES[int(cell)] for cell in there} | _tip_cells(encoded))
 
 
 @functools.lru_cache(maxsize=4096)
-def _cells(encoded: Mask) -> frozenset[str]:
-    """The places that a mask reaches or has its tip in; every place for a mask too thin to be judged."""
+def _tip_cells(encoded: Mask) -> frozenset[str]:
+    """The places within a hand's breadth of a mask's tip; every place for a mask too thin to be judged."""
     mask = raster_of(encoded)
     if not mask.any():
         return frozenset(PLACES)
     height, width = mask.shape
-    ys, xs = np.nonzero(mask)
-    rows = np.minimum(3 * (ys + 0.5) // height, 2)
-    columns = np.minimum(3 * (xs + 0.5) // width, 2)
-    reached = {PLACES[int(cell)] for cell in np.unique(3 * rows + columns)}
-    return frozenset(reached | {place_of(tip_of(mask), (width, height))})
+    x, y = tip_of(mask)
+    by, sides = _TIP_NEAR * max(height, width), (width, height)
+    return frozenset(place_of((x + dx, y + dy), sides) for dx in (-by, 0, by) for dy in (-by, 0, by))
 
 
 @functools.lru_cache(maxsize=4096)

@@ -47,11 +47,20 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The curves by kind of text, the ``split`` of frames they are from and the models they were measured with."""
+    """The curves by kind of text, the ``split`` of frames they are from and the models they were measured with.
+
+    ``name`` is what provenance calls them: the same curves have the same name.
+    """
 
     curves: Mapping[str, Curve]
     split: str
     made_with: Mapping[str, Any] = field(default_factory=dict)
+    name: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        curves = {kind: asdict(curve) for kind, curve in self.curves.items()}
+        digest = hashlib.sha256(json.dumps(curves, sort_keys=True).encode()).hexdigest()[:8]
+        object.__setattr__(self, "name", f"calibrated@{digest}")
 
     def __call__(self, kind: str, raw: float | None) -> float | None:
         """The calibrated confidence; the raw one for a kind without a curve, None where there is none."""
@@ -62,12 +71,6 @@ class Calibration:
         """The calibrated confidence of an answer, by the curve of its kind of question, or else of who gave it."""
         name = answer_curve(by, kind)
         return self(name if name in self.curves else answer_curve(by), raw)
-
-    @property
-    def name(self) -> str:
-        """What provenance calls it: the same curves have the same name."""
-        curves = {kind: asdict(curve) for kind, curve in self.curves.items()}
-        return f"calibrated@{hashlib.sha256(json.dumps(curves, sort_keys=True).encode()).hexdigest()[:8]}"
 
 
 def answer_curve(by: str, kind: str | None = None) -> str:
@@ -116,7 +119,8 @@ def beside_answers(calibration: Calibration, folder: Path) -> Calibration:
 
 def write_calibration(folder: Path, calibration: Calibration) -> Path:
     """Keep it in the folder of a model or adapter, where a Describer finds it; OutputError when it cannot be."""
-    return write_beside(folder, FILE, asdict(calibration))
+    told = {name: value for name, value in asdict(calibration).items() if name != "name"}
+    return write_beside(folder, FILE, told)
 
 
 def read_calibration(folder: str | Path) -> Calibration | None:

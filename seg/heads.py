@@ -33,10 +33,10 @@ class ConvBlock(nn.Sequential):
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions around a skip (ResNet, arXiv 1512.03385). Shape: (B, C, h, w) -> (B, C, h, w)."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, rate: int = 1) -> None:
         super().__init__()
-        self.first = ConvBlock(width, width)
-        self.second = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.first = ConvBlock(width, width, rate=rate)
+        self.second = nn.Conv2d(width, width, 3, padding=rate, dilation=rate, bias=False)
         self.norm = nn.BatchNorm2d(width)
 
     def forward(self, x: Tensor) -> Tensor:

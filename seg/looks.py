@@ -68,7 +68,8 @@ class LooksHead(nn.Module):
         super().__init__()
         self.see = nn.Sequential(ConvBlock(5, _WIDTH // 2, stride=2), ConvBlock(_WIDTH // 2, _WIDTH, stride=2))
         self.mix = ConvBlock(_WIDTH + 1 + classes, _WIDTH, kernel=1)
-        self.look = nn.Sequential(ResidualBlock(_WIDTH), ResidualBlock(_WIDTH))
+        # Wide enough for both jaws of an instrument that is near.
+        self.look = nn.Sequential(ResidualBlock(_WIDTH), ResidualBlock(_WIDTH, rate=2))
         sizes = [sum(map(len, words.values())) for words in (REGION_WORDS, VIEW_WORDS)]
         self.of_region = _mlp(4 * _WIDTH + classes, sizes[0])
         self.of_view = _mlp(2 * _WIDTH + classes, sizes[1])

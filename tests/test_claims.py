@@ -49,6 +49,29 @@ def test_place_side_and_count_words_are_checked(about, text, count):
     assert len(found) == count, found
 
 
+# A hook (1) whose tip lies just inside the center, and the bowel (2): the upper half and a corner of the lower left.
+WIDE = scene_of(("hook", rod((159, 64), (106, 64))), ("bowel", disc((80, 20), (90, 45))))
+
+
+@pytest.mark.parametrize(
+    ("about", "text", "refuted"),
+    [
+        (1, "A hook lies in the center right with its tip in the center.", []),
+        (1, "A hook with its tip in the center right.", []),  # just beside it
+        (1, "A hook with its tip in the upper center.", ["hook's tip in the upper center"]),
+        (1, "The tip of the hook is in the center left.", ["hook in the center left"]),
+        (2, "The bowel fills the view around the upper right.", []),  # half of that place
+        (2, "The bowel fills the view around the lower left.", ["bowel in the lower left"]),
+        (2, "The bowel fills the view around the upper left and upper center.", []),
+        (2, "The bowel fills the view around the upper left and upper left.", ["upper left"]),
+    ],
+)
+def test_a_place_holds_a_good_part_or_the_tip(about, text, refuted):
+    mentions, ungrounded = link(text, WIDE, CORE, about)
+    found = contradictions(Description(about, text, mentions, 1.0, ungrounded), WIDE, CORE)
+    assert [what.split(":")[0] for what in found] == refuted
+
+
 # A grasper (1) that works on the liver (3) and touches it and a hook (2); fat (4) apart, bowel (5) just beside it.
 TOUCHING = scene_of(
     ("grasper", rod((0, 40), (60, 40), 6)),

@@ -86,7 +86,7 @@ def grade(rng: Rng, image: Array, inside: Array) -> Array:
 
 def lens(rng: Rng, image: Array) -> tuple[Array, bool, bool]:
     """Defocus and dirt on the front lens: (image (3, H, W), blurred, dirty)."""
-    h, w = image.shape[1:]
+    w = image.shape[2]
     blurred = bool(rng.random() < 0.1)
     sigma = rng.uniform(0.0045, 0.009) * w if blurred else rng.uniform(0.0005, 0.0028) * w
     image = _planewise(image, max(sigma, 0.35))
