@@ -23,6 +23,7 @@ from describer.types import Fault
 from describer.vlm.base import Check, Checked, Generated, GenerationSettings
 
 _ROUNDS = 4
+_SOFT_ROUNDS = 2
 # Nats a token that a text may become less likely where its fault was not a hard one: dearer, it stays and is flagged.
 _DEAR = 0.2
 _CANDIDATES = 64
@@ -133,8 +134,12 @@ def decode_checked(
     """
     first = decode(range(len(checks)), [None] * len(checks), settings)
     rows = [_Row.of(said, check(said.text)) for said, check in zip(first, checks, strict=True)]
-    for _ in range(_ROUNDS):
-        todo = {i: _other_ways(row, tokenizer) for i, row in enumerate(rows) if row.faults}
+    for turn in range(_ROUNDS):
+        todo = {
+            i: _other_ways(row, tokenizer)
+            for i, row in enumerate(rows)
+            if row.faults and (turn < _SOFT_ROUNDS or _hard(row.left))
+        }
         _again(decode, rows, todo, checks, settings)
     # The model's own words are kept up to where the best text went wrong; only when that fails, none of them.
     for keep in (True, False):
