@@ -21,6 +21,7 @@ from describer.beside import write_beside
 from describer.errors import ModelError
 
 FILE = "confidence.json"
+OF_ANSWERS = "; answers: "  # between the split of descriptions and that of answers
 KINDS = ("instrument", "tissue", "scene")
 """Kinds of text: about an instrument, about anything else in view, about the whole scene."""
 _BIN = 25
@@ -111,10 +112,13 @@ def isotonic(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def beside_answers(calibration: Calibration, folder: Path) -> Calibration:
-    """The curves of descriptions with those of answers that the folder holds already."""
+    """The curves of descriptions with those of answers that the folder holds already, and both splits."""
     before = read_calibration(folder)
     answers = {} if before is None else {k: v for k, v in before.curves.items() if k.startswith("answer")}
-    return replace(calibration, curves={**calibration.curves, **answers})
+    if before is None or not answers:
+        return calibration
+    split = OF_ANSWERS.join((calibration.split, before.split.split(OF_ANSWERS)[-1]))
+    return replace(calibration, split=split, curves={**calibration.curves, **answers})
 
 
 def write_calibration(folder: Path, calibration: Calibration) -> Path:

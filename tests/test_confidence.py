@@ -99,7 +99,7 @@ def test_a_damaged_file_is_one_sentence(tmp_path, damage):
 
 def test_curves_of_answers_stay_beside_new_ones(tmp_path: Path) -> None:
     old, new = Curve((0.5,), (0.4,), 30), Curve((0.5,), (0.9,), 40)
-    write_calibration(tmp_path, Calibration({"scene": old, "answer of the model": old}, "old", {}))
+    write_calibration(tmp_path, Calibration({"scene": old, "answer of the model": old}, "old; answers: asked", {}))
     kept = beside_answers(Calibration({"scene": new}, "new", {}), tmp_path)
-    assert kept.curves == {"scene": new, "answer of the model": old} and kept.split == "new"
+    assert kept.curves == {"scene": new, "answer of the model": old} and kept.split == "new; answers: asked"
     assert beside_answers(Calibration({"scene": new}, "new", {}), tmp_path / "none").curves == {"scene": new}

@@ -15,11 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from describer.confidence import Calibration, Curve, answer_curve, read_calibration, write_calibration
+from describer.confidence import OF_ANSWERS, Calibration, Curve, answer_curve, read_calibration, write_calibration
 from describer.vqa_evaluation.asking import PLAIN
 from describer.vqa_evaluation.scoring import Scored
 
-_OF_ANSWERS = "; answers: "
 _FEWEST = 25
 _RIDGE = 2.0  # of a kind's intercept, in answers: its prior deviation is about 0.7 in log odds
 _EDGE = 1e-3
@@ -121,6 +120,6 @@ def keep_curves(folder: Path, found: Scored, split: str) -> Path | None:
     before = read_calibration(folder)
     kept = {} if before is None else {k: v for k, v in before.curves.items() if not k.startswith("answer")}
     made_with = {} if before is None else before.made_with
-    texts = "" if before is None else before.split.split(_OF_ANSWERS)[0]
-    name = f"{texts}{_OF_ANSWERS}{split}" if texts else split
+    texts = "" if before is None else before.split.split(OF_ANSWERS)[0]
+    name = f"{texts}{OF_ANSWERS}{split}" if texts else split
     return write_calibration(folder, Calibration({**kept, **curves}, name, made_with))
