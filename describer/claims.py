@@ -23,6 +23,7 @@ _PLACE = re.compile(
     r"|\b(?:in|at|near|around) the (center|centre|middle)\b(?![\s-](?:left|right|center|centre|middle)\b)",
     re.IGNORECASE,
 )
+_THIRD = re.compile(r"[\s-](left|right|center|centre|middle)\b", re.IGNORECASE)
 _SIDE = re.compile(r"\bfrom the (left|right|top|bottom)\b", re.IGNORECASE)
 _COUNT = re.compile(
     rf"\b({'|'.join(COUNT_WORDS)}|\d+)\s+(?:(?:pairs|areas|pieces) of |\w+ )?$",
@@ -187,6 +188,8 @@ def _places_refuted(text: str, clause: tuple[int, int], label: str, regions: Seq
         if place not in true:
             what = f"{label}'s tip in the {place}" if of_tip else f"{label} in the {place}"
             out.append(Fault(f"{what}: its mask lies in the {regions[0].place}", _backs_of_place(match, place, true)))
+        if more := _THIRD.match(text, match.end()):
+            out.append(Fault(f"{match.group()}{more.group()}: no such place", (more.start(1), match.start())))
         listed = [*listed, match] if listed and _AND.fullmatch(text, listed[-1].end(), match.start()) else [match]
         if place in map(_place_word, listed[:-1]):
             backs = (*_backs_of_place(match, place, true - {place}), listed[-2].end())

@@ -64,6 +64,7 @@ WIDE = scene_of(("hook", rod((159, 64), (106, 64))), ("bowel", disc((80, 20), (9
         (2, "The bowel fills the view around the lower left.", ["bowel in the lower left"]),
         (2, "The bowel fills the view around the upper left and upper center.", []),
         (2, "The bowel fills the view around the upper left and upper left.", ["upper left"]),
+        (2, "The bowel fills the view around the upper left center.", ["upper left center"]),
     ],
 )
 def test_a_place_holds_a_good_part_or_the_tip(about, text, refuted):

@@ -25,7 +25,7 @@ from describer.vlm.base import Check, Checked, Generated, GenerationSettings
 _ROUNDS = 4
 _SOFT_ROUNDS = 2
 # Nats a token that a text may become less likely where its fault was not a hard one: dearer, it stays and is flagged.
-_DEAR = 0.2
+_DEAR = 0.1
 _CANDIDATES = 64
 
 Tokens = tuple[int, ...]
