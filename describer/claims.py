@@ -227,7 +227,7 @@ def _cells(encoded: Mask) -> frozenset[str]:
 
 @functools.lru_cache(maxsize=4096)
 def _tip_cells(encoded: Mask) -> frozenset[str]:
-    """The places within a hand's breadth of a mask's tip; every place for a mask too thin to be judged."""
+    """The places within `_TIP_NEAR` of a mask's tip; every place for a mask too thin to be judged."""
     mask = raster_of(encoded)
     if not mask.any():
         return frozenset(PLACES)
