@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -56,13 +57,15 @@ def cost(work: Callable[[], Any]) -> Cost:
     return Cost(time.perf_counter() - wall, time.process_time() - cpu)
 
 
-def _median(costs: Sequence[Cost]) -> Cost:
-    return Cost(statistics.median(c.wall_s for c in costs), statistics.median(c.cpu_s for c in costs))
+def _median_s(costs: Sequence[Cost]) -> float:
+    return round(statistics.median(c.wall_s for c in costs), 3)
 
 
-def _ratio(ours: Sequence[Cost], theirs: Sequence[Cost]) -> float:
-    """The median turn's ratio of clock seconds: a machine that slows down slows both costs of a turn."""
-    return round(statistics.median(a.wall_s / b.wall_s for a, b in zip(ours, theirs)), 2)
+def _ratio(
+    ours: Sequence[Cost], theirs: Sequence[Cost], seconds: Callable[[Cost], float] = attrgetter("wall_s")
+) -> float:
+    """The median turn's ratio of seconds: a machine that slows down slows both costs of a turn."""
+    return round(statistics.median(seconds(a) / seconds(b) for a, b in zip(ours, theirs)), 2)
 
 
 def speed(describer: Describer, repeats: int = 5, source: str | None = None) -> dict[str, Any]:
@@ -72,13 +75,13 @@ def speed(describer: Describer, repeats: int = 5, source: str | None = None) -> 
     frames = _frames(source)
     few = frames[:repeats]
     records = [describer.annotate_frames([frame])[0] for frame in few]  # also warms up
-    whole = _median([cost(lambda f=frame: describer.annotate_frames([f])) for frame in few])  # type: ignore[misc]
-    alone = _median([cost(lambda f=frame: describer.find_scenes([f])) for frame in few])  # type: ignore[misc]
+    whole = _median_s([cost(lambda f=frame: describer.annotate_frames([f])) for frame in few])  # type: ignore[misc]
+    alone = _median_s([cost(lambda f=frame: describer.find_scenes([f])) for frame in few])  # type: ignore[misc]
     return {
         "frame_wh": list(frames[0].ref.size_wh),
         "regions_a_frame": round(statistics.mean(len(r.scene.regions) for r in records), 1),
-        "seconds_a_frame": round(whole.wall_s, 3),
-        "seconds_scene_model": round(alone.wall_s, 3),
+        "seconds_a_frame": whole,
+        "seconds_scene_model": alone,
         **_together(describer, frames[0], repeats),
         **_run_against_models(describer, frames, repeats),
         "peak_memory_gib": round(peak_memory_gib(), 2),
@@ -130,10 +133,9 @@ def _together(describer: Describer, frame: Frame, repeats: int) -> dict[str, Any
     for _ in range(repeats):
         together.append(cost(lambda: describe("together", [ids])))
         singly.append(cost(lambda: describe("singly", [[i] for i in ids])))
-    one, many = _median(singly), _median(together)
     return {
-        f"seconds_{_REGIONS}_regions": round(many.wall_s, 3),
-        f"seconds_{_REGIONS}_one_by_one": round(one.wall_s, 3),
+        f"seconds_{_REGIONS}_regions": _median_s(together),
+        f"seconds_{_REGIONS}_one_by_one": _median_s(singly),
         "times_faster": _ratio(singly, together),
         "same_texts": f"{sum(a == b for a, b in zip(said['together'], said['singly']))} of {_REGIONS}",
     }
@@ -159,12 +161,11 @@ def _run_against_models(describer: Describer, frames: Sequence[Frame], repeats: 
             out = Path(folder) / f"out-{k}"
             runs.append(cost(lambda to=out: run(describer, f"{folder}/*.jpg", to)))  # type: ignore[misc]
             alone.append(cost(models))
-    ours, theirs = _median(runs), _median(alone)
     return {
-        f"seconds_run_of_{len(frames)}": round(ours.wall_s, 3),
-        f"seconds_models_of_{len(frames)}": round(theirs.wall_s, 3),
+        f"seconds_run_of_{len(frames)}": _median_s(runs),
+        f"seconds_models_of_{len(frames)}": _median_s(alone),
         "run_to_models": _ratio(runs, alone),
-        "run_to_models_cpu": round(statistics.median(a.cpu_s / b.cpu_s for a, b in zip(runs, alone)), 2),
+        "run_to_models_cpu": _ratio(runs, alone, attrgetter("cpu_s")),
     }
 
 

@@ -216,8 +216,6 @@ def _cells(encoded: Mask) -> frozenset[str]:
     """The places that a mask has its tip in, much of itself in, or fills half; every place for a mask too thin to be
     judged."""
     mask = raster_of(encoded)
-    if not mask.any():
-        return frozenset(PLACES)
     rows, columns = (np.minimum(3 * (np.arange(side) + 0.5) // side, 2).astype(int) for side in mask.shape)
     cells = 3 * rows[:, None] + columns
     held, whole = np.bincount(cells[mask], minlength=9), np.bincount(cells.ravel(), minlength=9)

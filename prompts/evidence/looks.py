@@ -50,10 +50,9 @@ def of_region(scene: Scene, query: Query, groups: Groups) -> Evidence:
 def tip_visible(scene: Scene, query: Query, groups: Groups) -> Evidence:
     """An instrument that ends at the rim of the picture has its working end outside."""
     about = first_of(groups)
-    if query.unclear or any(region.kind != "instrument" for region in about):
-        return of_region(scene, query, groups)
-    inside = {min(x, y, 1 - x, 1 - y) > _RIM for x, y in (tip_xy(region.mask) for region in about)}
-    if len(inside) != 1:
+    tips = [tip_xy(region.mask) for region in about if region.kind == "instrument"]
+    inside = {min(x, y, 1 - x, 1 - y) > _RIM for x, y in tips}
+    if query.unclear or len(inside) != 1:
         return of_region(scene, query, groups)
     sure = min(region.score for region in about)
     return Evidence("tip visible", _is(inside == {True}, query), ids_of(about), round(sure, 4))
